@@ -1,0 +1,167 @@
+"""Per-cell score files -> scores.csv -> grid.csv, and the grid's exports for papers."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from srgrid.errors import SrgridError
+from srgrid.images import staged_file
+from srgrid.report.tables import (
+    BASELINE,
+    CELL,
+    GRID_COLUMNS,
+    SCORE_COLUMNS,
+    cells,
+    check_same_images,
+    distinct,
+    number,
+    order_key,
+    read_grid,
+    read_scores,
+    write_csv,
+)
+
+Order = Mapping[str, Sequence[Any]]
+
+
+def collect(parts: Sequence[Path], out: Path, order: Order | None = None) -> None:
+    """Put per-cell score files together as one `scores.csv`.
+
+    `order` gives the values of `dataset`, `scale`, `method` and `protocol` in the order of the config; without it the
+    order of first appearance holds. Images keep the order of their file.
+    Raises SrgridError on no files, a missing column, a value that is no number, a row that is there twice, a value the
+    order does not know, or methods that do not cover the same images.
+    """
+    if not parts:
+        raise SrgridError(f"No score files for {out}: score at least one cell first.")
+    read = [read_scores(Path(part)) for part in parts]
+    scores = pd.concat(read, ignore_index=True)
+    repeated = scores.duplicated([*CELL, "image"])
+    if repeated.any():
+        row = scores[repeated].iloc[0]
+        holders = [str(part) for part, frame in zip(parts, read, strict=True) if _holds(frame, row)]
+        raise SrgridError(f"{row['dataset']} x{row['scale']} {row['method']} {row['protocol']}: image {row['image']} "
+                          f"is scored twice ({', '.join(holders)}): keep one.")  # fmt: skip
+    check_same_images(scores, "The score files")
+    scores = _sorted(scores, order) if order is not None else scores
+    rows = ([*row[:5], number(row[5], 6), number(row[6], 8)] for row in scores.itertuples(index=False, name=None))
+    write_csv(out, SCORE_COLUMNS, rows)
+
+
+def _holds(frame: pd.DataFrame, row: "pd.Series[Any]") -> bool:
+    return bool((frame[[*CELL, "image"]] == row[[*CELL, "image"]]).all(axis=1).any())
+
+
+def _sorted(scores: pd.DataFrame, order: Order) -> pd.DataFrame:
+    ranks = pd.DataFrame(index=scores.index)
+    for column in CELL:
+        if column not in order:
+            raise SrgridError(f"The order of the scores has no {column}: give dataset, scale, method and protocol.")
+        ranks[column] = scores[column].astype(str).map(order_key(order, column))
+        unknown = ranks[column].isna()
+        if unknown.any():
+            value = scores[column][unknown].iloc[0]
+            raise SrgridError(f"The scores hold the {column} {value!r}, which the config does not name.")
+    return scores.loc[ranks.sort_values(CELL, kind="stable").index]
+
+
+def grid(scores_csv: Path, out_csv: Path) -> None:
+    """Compute `grid.csv` from `scores.csv`: per cell the mean PSNR (dB) and SSIM over images and their number."""
+    scores = read_scores(scores_csv)
+    if scores.empty:
+        raise SrgridError(f"{scores_csv} has no rows: score at least one cell first.")
+    means = scores.groupby(CELL, sort=False).agg(psnr=("psnr", "mean"), ssim=("ssim", "mean"), images=("image", "size"))
+    rows = ([*cell, number(psnr, 6), number(ssim, 8), count]
+            for cell, (psnr, ssim, count) in zip(means.index, means.itertuples(index=False), strict=True))  # fmt: skip
+    write_csv(out_csv, GRID_COLUMNS, rows)
+
+
+def printed(psnr: float, ssim: float) -> str:
+    """A cell as papers print it: `33.64/0.9292`."""
+    return f"{number(psnr, 2)}/{number(ssim, 4)}"
+
+
+def wide(grid_csv: Path, out_csv: Path) -> None:
+    """Export the grid with one row per dataset, scale and protocol, and PSNR and SSIM columns per method.
+
+    A cell that was not run reads `missing`.
+    """
+    table = read_grid(grid_csv)
+    methods = distinct(table, "method")
+    found = {tuple(row[:4]): row for row in table.itertuples(index=False, name=None)}
+    columns = [
+        "dataset",
+        "scale",
+        "protocol",
+        "images",
+        *(f"{m} {metric}" for m in methods for metric in ("psnr", "ssim")),
+    ]
+    rows: list[list[object]] = []
+    for dataset, scale, protocol in table[["dataset", "scale", "protocol"]].drop_duplicates().itertuples(index=False):
+        row: list[object] = []
+        images = 0
+        for method in methods:
+            cell = found.get((dataset, scale, method, protocol))
+            row += ["missing", "missing"] if cell is None else [number(cell[4], 6), number(cell[5], 8)]
+            images = images if cell is None else cell[6]
+        rows.append([dataset, scale, protocol, images, *row])
+    write_csv(out_csv, columns, rows)
+
+
+_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+_TEX |= {char: "\\" + char for char in "&%$#_{}"}
+
+
+def tex_text(text: str) -> str:
+    """Escape text for LaTeX."""
+    return "".join(_TEX.get(char, char) for char in text)
+
+
+def latex(grid_csv: Path, out_tex: Path, protocol: str | None = None) -> None:
+    """Export the grid as a booktabs table (`\\usepackage{booktabs}`), best value of a row in bold.
+
+    One table per protocol, or the named one alone. Raises SrgridError when the grid has no such protocol.
+    """
+    table = read_grid(grid_csv)
+    protocols = distinct(table, "protocol")
+    if protocol is not None and protocol not in protocols:
+        raise SrgridError(f"{grid_csv} has no protocol {protocol!r}: it has {', '.join(protocols)}.")
+    chosen = protocols if protocol is None else [protocol]
+    text = "\n".join(_tex_table(table[table["protocol"] == name], name) for name in chosen)
+    with staged_file(Path(out_tex)) as staged:
+        staged.write_text(text, encoding="utf-8")
+
+
+def _tex_table(table: pd.DataFrame, protocol: str) -> str:
+    methods = distinct(table, "method")
+    found = {(d, s, m): (psnr, ssim) for d, s, m, _, psnr, ssim, _ in table.itertuples(index=False, name=None)}
+    lines = [r"\begin{table}", r"\centering",
+             rf"\caption{{PSNR (dB) / SSIM under the {tex_text(protocol)} protocol. Best in bold.}}",
+             rf"\label{{tab:srgrid-{''.join(c if c.isalnum() else '-' for c in protocol)}}}",
+             r"\begin{tabular}{ll" + "c" * len(methods) + "}", r"\toprule",
+             " & ".join(["Dataset", "Scale", *map(tex_text, methods)]) + r" \\"]  # fmt: skip
+    previous = None
+    for dataset, scale in table[["dataset", "scale"]].drop_duplicates().itertuples(index=False):
+        lines += [r"\midrule"] if dataset != previous else []
+        name = tex_text(str(dataset)) if dataset != previous else ""
+        values = {m: found[dataset, scale, m] for m in methods if (dataset, scale, m) in found}
+        lines.append(" & ".join([name, rf"$\times{scale}$", *(_tex_cell(values, m) for m in methods)]) + r" \\")
+        previous = dataset
+    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
+
+
+def _tex_cell(values: Mapping[str, tuple[float, float]], method: str) -> str:
+    if method not in values:
+        return "missing"
+    printed_values = []
+    for metric, digits in ((0, 2), (1, 4)):
+        text = number(values[method][metric], digits).replace("inf", r"$\infty$")
+        best = max(round(other[metric], digits) for other in values.values())
+        bold = len(values) > 1 and round(values[method][metric], digits) == best
+        printed_values.append(rf"\textbf{{{text}}}" if bold else text)
+    return "/".join(printed_values)
+
+
+__all__ = ["BASELINE", "cells", "collect", "grid", "latex", "printed", "tex_text", "wide"]
