@@ -216,7 +216,7 @@ def _luma(image: npt.NDArray[Any], rule: Protocol) -> Float:
             return values
         values = np.repeat(values[..., None], 3, axis=2)
     offset, weights = LUMA[rule.luma]
-    y = values @ np.array(weights) + offset
+    y: Float = values @ np.array(weights) + offset
     return np.floor(y + 0.5) if rule.round_luma else y
 
 
@@ -244,7 +244,7 @@ def ssim(a: Float, b: Float, border: Literal["valid", "reflect"] = "valid") -> f
             block = blurred[..., left : left + columns + 2 * RADIUS]
             np.matmul(block, _gauss(columns).T, out=out[..., left : left + columns])
         total += _ssim_sum(*out)
-    return total / (height * width)
+    return float(total / (height * width))
 
 
 def _ssim_sum(mean_x: Float, mean_y: Float, mean_xy: Float, mean_squares: Float) -> float:
@@ -269,7 +269,7 @@ def ssim_reference(a: Float, b: Float, border: Literal["valid", "reflect"] = "va
     """The same by scikit-image: `structural_similarity`, its map cropped by 5 px a side for `valid`."""
     from skimage.metrics import structural_similarity
 
-    _, full = structural_similarity(
+    _, full = structural_similarity(  # type: ignore[no-untyped-call]
         a, b, data_range=PEAK, gaussian_weights=True, sigma=SIGMA, use_sample_covariance=False, full=True
     )
     inside = slice(RADIUS, -RADIUS) if border == "valid" else slice(None)

@@ -23,7 +23,7 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
         return
     shown = time.monotonic()
     count = 0
-    for count, item in enumerate(items, start=1):  # noqa: B007
+    for count, item in enumerate(items, start=1):
         yield item
         if time.monotonic() - shown > LOG_EVERY_S:
             shown = time.monotonic()

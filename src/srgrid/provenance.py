@@ -16,8 +16,9 @@ from srgrid import images
 from srgrid.errors import SrgridError
 
 PACKAGES = (
-    "srgrid snakemake torch datasets scikit-image numpy scipy pandas pillow matplotlib jinja2 safetensors huggingface_hub"
-).split()
+    *("srgrid", "snakemake", "torch", "datasets", "scikit-image", "numpy", "scipy", "pandas", "pillow"),
+    *("matplotlib", "jinja2", "safetensors", "huggingface_hub"),
+)
 
 
 def versions() -> dict[str, str]:

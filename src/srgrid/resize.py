@@ -12,12 +12,15 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from srgrid.errors import SrgridError
 from srgrid.images import Array, check
+
+Real = npt.NDArray[np.floating[Any]]
 
 MAX_TERM = 64  # scales p/q with p, q up to this are treated as exact ratios
 EXACT_IN_FLOAT32 = 2**14  # D up to here: sums stay below 2**24 and quotients are separated by more than one ulp
@@ -63,14 +66,14 @@ class _Axis:
     """One axis: output i is round(sum_k weights[i, k] * input[taps[i, k]] / denominator)."""
 
     taps: npt.NDArray[np.int64]  # outputs x K, ascending along a row, inside the image
-    weights: npt.NDArray[np.float32] | npt.NDArray[np.float64]  # outputs x K, integers if the scale is a ratio
+    weights: Real  # outputs x K, integers if the scale is a ratio
     denominator: int
 
     @property
     def outputs(self) -> int:
         return len(self.taps)
 
-    def block(self, start: int) -> tuple[slice, npt.NDArray[np.float32] | npt.NDArray[np.float64]]:
+    def block(self, start: int) -> tuple[slice, Real]:
         """The inputs that outputs start .. start + BLOCK need, and the dense weights (outputs x inputs) on them."""
         taps, weights = self.taps[start : start + BLOCK], self.weights[start : start + BLOCK]
         first, last = int(taps.min()), int(taps.max())
@@ -99,7 +102,7 @@ def _resize_columns(rows: Array, axis: _Axis, channels: int) -> Array:
     return out
 
 
-def _round_into(out: Array, sums: npt.NDArray[np.float32] | npt.NDArray[np.float64], denominator: int) -> None:
+def _round_into(out: Array, sums: Real, denominator: int) -> None:
     """out = floor((2 S + D) / (2 D)) clipped to 0..255: exact, because numerator and quotient are."""
     sums += denominator / 2
     sums /= denominator

@@ -32,7 +32,7 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
     hr_files = images.by_stem(images.list_images(hr_dir))
     sr_files = images.by_stem(_sr_files(sr_dir))
     _match(sr_files, hr_files, sr_dir, hr_dir)
-    rows = []
+    rows: list[Row] = []
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
         sr, hr = images.load_array(sr_files[stem]), images.read(hr_files[stem])
         try:
