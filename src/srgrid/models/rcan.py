@@ -1,0 +1,180 @@
+"""RCAN (Zhang et al. 2018, arXiv:1807.02758) and RCAN-BAM (Wang et al. 2021, arXiv:2104.07566).
+
+One network; the attention of its blocks is a setting. State-dict names are those of the published checkpoints.
+"""
+
+# Annotations stay real classes here: PyTorchModelHubMixin reads them to build RcanConfig from config.json.
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import torch
+from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srgrid.errors import SrgridError
+from srgrid.models import tensors
+from srgrid.models.attention import BalancedAttention, ChannelAttention
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
+SCALES = (2, 3, 4)
+
+ImageT = TypeVar("ImageT", bound="Image.Image | Any")
+
+
+@dataclass(frozen=True)
+class RcanConfig:
+    """Everything that shapes the network. The defaults are the published size.
+
+    `rgb_range` is the range the network computes in (1 for ours, 255 for the official checkpoints); images are
+    always passed in and returned in 0..1.
+    """
+
+    scale: int = 4
+    groups: int = 10
+    blocks: int = 20
+    features: int = 64
+    reduction: int = 16
+    attention: Literal["bam", "ca"] = "bam"
+    rgb_range: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.scale not in SCALES:
+            raise SrgridError(f"scale {self.scale}: there is no such model; choose 2, 3 or 4")
+        if self.attention not in ("bam", "ca"):
+            raise SrgridError(f"attention {self.attention!r}: choose 'bam' or 'ca'")
+        if min(self.groups, self.blocks, self.reduction) < 1 or self.features < self.reduction:
+            raise SrgridError(f"model size {asdict(self)}: counts must be positive, and features at least reduction")
+
+
+class MeanShift(nn.Conv2d):
+    """Adds a constant colour as a frozen 1x1 convolution, always in fp32 (bf16 would round the image to 8 bits)."""
+
+    def __init__(self, shift: tuple[float, float, float]) -> None:
+        super().__init__(3, 3, kernel_size=1)
+        self.reset(shift)
+        self.requires_grad_(False)
+
+    def reset(self, shift: tuple[float, float, float]) -> None:
+        """Set the identity matrix and the given shift."""
+        with torch.no_grad():
+            self.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+            assert self.bias is not None
+            self.bias.copy_(torch.tensor(shift))
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Shift N x 3 x H x W, returning fp32."""
+        assert self.bias is not None
+        with torch.autocast(device_type=input.device.type, enabled=False):
+            return F.conv2d(input.float(), self.weight.float(), self.bias.float())
+
+
+class Block(nn.Module):
+    """conv - ReLU - conv - attention, and a skip."""
+
+    def __init__(self, config: RcanConfig) -> None:
+        super().__init__()
+        attention = BalancedAttention if config.attention == "bam" else ChannelAttention
+        self.body = nn.Sequential(
+            _conv(config.features, config.features),
+            nn.ReLU(inplace=True),
+            _conv(config.features, config.features),
+            attention(config.features, config.reduction),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner: Tensor = self.body(x)
+        return x + inner
+
+
+class Group(nn.Module):
+    """Residual group: blocks, a closing conv, and a short skip."""
+
+    def __init__(self, config: RcanConfig) -> None:
+        super().__init__()
+        blocks: list[nn.Module] = [Block(config) for _ in range(config.blocks)]
+        self.body = nn.Sequential(*blocks, _conv(config.features, config.features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        inner: Tensor = self.body(x)
+        return x + inner
+
+
+class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-super-resolution"]):
+    """The network. N x 3 x H x W in 0..1 goes in, N x 3 x (scale H) x (scale W) comes out, fp32, not clamped."""
+
+    name: str = ""
+    """The registry name it was built under, if any."""
+
+    def __init__(self, config: RcanConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.provenance: dict[str, Any] = {}
+        red, green, blue = (m * config.rgb_range for m in DIV2K_MEAN)
+        groups: list[nn.Module] = [Group(config) for _ in range(config.groups)]
+        self.sub_mean = MeanShift((-red, -green, -blue))
+        self.head = nn.Sequential(_conv(3, config.features))
+        self.body = nn.Sequential(*groups, _conv(config.features, config.features))
+        self.tail = nn.Sequential(_upsampler(config.scale, config.features), _conv(config.features, 3))
+        self.add_mean = MeanShift((red, green, blue))
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = self.head(self.sub_mean(x * self.config.rgb_range))
+        out: Tensor = self.add_mean(self.tail(features + self.body(features)))
+        return out / self.config.rgb_range
+
+    @property
+    def bf16_safe(self) -> bool:
+        """Whether bf16 keeps its accuracy: not where a mean far beyond the image's own range is shifted in."""
+        assert self.sub_mean.bias is not None
+        return bool(self.sub_mean.bias.abs().max() <= self.config.rgb_range)
+
+    def upscale(
+        self,
+        image: ImageT,
+        *,
+        tile: int | None = None,
+        ensemble: bool = False,
+        precision: Literal["auto", "fp32", "bf16"] = "auto",
+    ) -> ImageT:
+        """Enlarge a PIL image or a uint8 array (H x W or H x W x 3); returns the same kind, `scale` times the size.
+
+        The options are those of `srgrid.models.inference.upscale_array`.
+        """
+        from srgrid.models.inference import upscale_any
+
+        out: ImageT = upscale_any(self, image, tile=tile, ensemble=ensemble, precision=precision)
+        return out
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        tensors.write(save_directory / "model.safetensors", self.state_dict(), {"format": "pt"})
+        text = json.dumps(asdict(self.config), indent=2, sort_keys=True)
+        (save_directory / "config.json").write_text(text + "\n")
+
+    @classmethod
+    def _from_pretrained(
+        cls, *, model_id: str, config: RcanConfig | None = None, map_location: str = "cpu", **hub: Any
+    ) -> "Rcan":
+        if config is None:
+            raise SrgridError(f"{model_id}: has no config.json beside its weights")
+        if Path(model_id).is_dir():
+            file = Path(model_id) / "model.safetensors"
+        else:
+            file = Path(hf_hub_download(repo_id=model_id, filename="model.safetensors", **hub))
+        model = cls(config)
+        tensors.fit(model, tensors.read(file)[0], str(file))
+        return model.to(map_location).eval()
+
+
+def _conv(inputs: int, outputs: int) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, 3, padding=1)
+
+
+def _upsampler(scale: int, features: int) -> nn.Sequential:
+    steps = (2, 2) if scale == 4 else (scale,)
+    return nn.Sequential(*(m for r in steps for m in (_conv(features, features * r * r), nn.PixelShuffle(r))))
