@@ -1,0 +1,157 @@
+"""A training set as one memory-mappable file: every HR image and its LR image, decoded, aligned, side by side.
+
+Layout: 8 bytes `SRPACK1\\n`, the manifest's length (8 bytes, little endian), the manifest (JSON, padded with spaces to
+a multiple of 64 bytes in all), then the samples: for each image HR then LR, uint8, H x W x 3, rows first. Grey images
+are stored as three equal channels. Offsets count from the first sample.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from srgrid import images
+from srgrid.errors import SrgridError
+from srgrid.progress import track
+from srgrid.resize import imresize, modcrop
+
+Array = npt.NDArray[np.uint8]
+
+MAGIC = b"SRPACK1\n"
+_ALIGN = 64
+_CHUNK = 1 << 24
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image of a pack: LR is height x width, HR `scale` times that. Offsets count bytes from the first sample."""
+
+    name: str
+    height: int
+    width: int
+    hr_offset: int
+    lr_offset: int
+
+
+def pack(hr_dirs: list[Path], scale: int, out: Path) -> None:
+    """Write the images of `hr_dirs` (in the order given, each sorted by name) as a pack, atomically.
+
+    HR is cropped to a multiple of `scale` (top-left kept); LR is MATLAB's bicubic of it, bit for bit. The same
+    images always give the same bytes. Raises SrgridError for unreadable images or ones smaller than `scale`.
+    """
+    files = [file for folder in hr_dirs for file in images.list_images(folder)]
+    if not files:
+        raise SrgridError("pack: no folder of HR images given")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with images.staged_file(out) as staged, tempfile.TemporaryFile(dir=out.parent) as scratch:
+        entries, digest = _write_samples(files, scale, scratch)
+        with staged.open("wb") as target:
+            target.write(_head(entries, scale, digest, scratch.tell()))
+            scratch.seek(0)
+            while chunk := scratch.read(_CHUNK):
+                target.write(chunk)
+
+
+def _write_samples(files: list[Path], scale: int, target: IO[bytes]) -> tuple[list[Entry], str]:
+    entries: list[Entry] = []
+    digest, offset = hashlib.sha256(), 0
+    for file in track(files, "pack", len(files)):
+        hr = modcrop(images.read(file), scale)
+        if hr.ndim == 2:
+            hr = np.repeat(hr[..., None], 3, axis=2)
+        hr = np.ascontiguousarray(hr)
+        lr = np.ascontiguousarray(imresize(hr, 1 / scale))
+        name = (
+            f"{file.parent.parent.name}/{file.stem}" if file.parent.name == "HR" else f"{file.parent.name}/{file.stem}"
+        )
+        entries.append(Entry(name, lr.shape[0], lr.shape[1], offset, offset + hr.size))
+        for part in (hr, lr):
+            digest.update(part.data)
+            target.write(part.data)
+        offset += hr.size + lr.size
+    return entries, digest.hexdigest()
+
+
+def _head(entries: list[Entry], scale: int, digest: str, size: int) -> bytes:
+    manifest = {
+        "scale": scale,
+        "sha256": digest,
+        "bytes": size,
+        "grey": "stored as 3 equal channels",
+        "lr": "srgrid.resize.imresize (MATLAB bicubic) of the HR image cropped to a multiple of the scale",
+        "images": [asdict(entry) for entry in entries],
+    }
+    text = json.dumps(manifest, sort_keys=True).encode()
+    text += b" " * (-(len(MAGIC) + 8 + len(text)) % _ALIGN)
+    return MAGIC + struct.pack("<Q", len(text)) + text
+
+
+class Pack:
+    """An open pack: a read-only memory map of its samples, and where each image lies in it."""
+
+    def __init__(self, path: Path, manifest: dict[str, Any], start: int) -> None:
+        self.path = path
+        self.scale = int(manifest["scale"])
+        self.digest = str(manifest["sha256"])
+        self.entries = [Entry(**entry) for entry in manifest["images"]]
+        self.samples: Array = np.memmap(path, np.uint8, "r", offset=start, shape=(int(manifest["bytes"]),))
+
+    @classmethod
+    def open(cls, path: str | Path, verify: bool = True) -> Pack:
+        """Map a pack. Raises SrgridError if it is missing, torn, or (unless `verify` is off) its digest is wrong."""
+        path = Path(path)
+        manifest, start = _read_head(path)
+        expected = start + int(manifest["bytes"])
+        if path.stat().st_size != expected:
+            raise SrgridError(
+                f"{path}: torn training pack ({path.stat().st_size} bytes, not {expected}); pack it again"
+            )
+        opened = cls(path, manifest, start)
+        if verify and hashlib.sha256(opened.samples.data).hexdigest() != opened.digest:
+            raise SrgridError(f"{path}: damaged training pack (wrong digest); delete it and pack it again")
+        return opened
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def hr(self, index: int) -> Array:
+        """HR image `index` as a view, (scale * height) x (scale * width) x 3."""
+        entry = self.entries[index]
+        shape = (entry.height * self.scale, entry.width * self.scale, 3)
+        return self.samples[entry.hr_offset : entry.hr_offset + shape[0] * shape[1] * 3].reshape(shape)
+
+    def lr(self, index: int) -> Array:
+        """LR image `index` as a view, height x width x 3."""
+        entry = self.entries[index]
+        size = entry.height * entry.width * 3
+        return self.samples[entry.lr_offset : entry.lr_offset + size].reshape(entry.height, entry.width, 3)
+
+    def pairs(self) -> Iterator[tuple[str, Array, Array]]:
+        """Name, HR and LR of every image."""
+        for index, entry in enumerate(self.entries):
+            yield entry.name, self.hr(index), self.lr(index)
+
+
+def _read_head(path: Path) -> tuple[dict[str, Any], int]:
+    try:
+        with path.open("rb") as file:
+            magic, length = file.read(len(MAGIC)), file.read(8)
+            if magic != MAGIC or len(length) != 8:
+                raise SrgridError(f"{path}: not a training pack; make one with `srgrid pack`")
+            text = file.read(struct.unpack("<Q", length)[0])
+            return dict(json.loads(text)), len(MAGIC) + 8 + len(text)
+    except OSError as error:
+        raise SrgridError(
+            f"{path}: no readable training pack ({error.strerror}); make one with `srgrid pack`"
+        ) from None
+    except (ValueError, OverflowError, MemoryError):
+        raise SrgridError(f"{path}: torn training pack; pack it again") from None
