@@ -64,10 +64,13 @@ class Panel:
     title: str
 
 
-def crop_size(width: int, height: int) -> tuple[int, int]:
-    """A square crop of about a fifth of the image's shorter side: 32 to 160 pixels, never more than the image."""
-    side = min(max(32, round(min(width, height) / 4.5)), 160, width, height)
-    return side, side
+def crop_size(width: int, height: int, side: int | None = None) -> tuple[int, int]:
+    """A square crop of `side` pixels, by default about a fifth of the image's shorter side (32 to 160 pixels).
+
+    Never more than the image.
+    """
+    side = min(max(32, round(min(width, height) / 4.5)), 160) if side is None else side
+    return min(side, width), min(side, height)
 
 
 def compare_figure(
@@ -98,6 +101,7 @@ def make_panel(
     scores: Mapping[str, HasScore],
     *,
     crop: Crop | None = None,
+    crop_side: int | None = None,
     title: str | None = None,
 ) -> Panel:
     """Check the images of a panel and settle its crop. Raises SrgridError on sizes that differ."""
@@ -106,7 +110,7 @@ def make_panel(
         if sr.shape[:2] != (height, width):
             raise SrgridError(f"{name}: {method} is {sr.shape[1]} x {sr.shape[0]} pixels, HR {width} x {height}.")
     if crop is None:
-        crop = choose_crop(dict(srs), crop_size(width, height), margin=4)
+        crop = choose_crop(dict(srs), crop_size(width, height, crop_side), margin=4)
     return Panel(name, hr, srs, scores, check_crop(crop, width, height, name), title or name)
 
 
@@ -225,11 +229,13 @@ def figure(
     out_json: Path,
     images: Sequence[str] | None = None,
     crops: Mapping[str, Crop] | None = None,
+    crop_side: int | None = None,
 ) -> None:
     """Draw a dataset's figure at one scale and write down in `out_json` what was chosen and why.
 
     Shown are the images of largest gain over bicubic, median and largest loss, unless `images` names others; each with
-    the crop where the methods differ most, unless `crops` gives one (image -> x, y, width, height).
+    the crop where the methods differ most, unless `crops` gives one (image -> x, y, width, height);
+    `crop_side` is its side in HR pixels, by default about a fifth of the image.
     `sr_dirs` maps each method, in the order shown, to its folder of SR images (PNG, or .npy float).
     """
     scores = read_scores(scores_csv)
@@ -245,7 +251,7 @@ def figure(
         panel_scores = {str(r.method): PlainScore(float(r.psnr), float(r.ssim)) for r in found}  # type: ignore[arg-type]
         given = (crops or {}).get(name)
         title = f"{name} · {dataset} ×{scale}" + ("" if images is not None else f" · {role}{_gain_text(role, value)}")
-        panels.append(make_panel(name, hr, srs, panel_scores, crop=given, title=title))
+        panels.append(make_panel(name, hr, srs, panel_scores, crop=given, crop_side=crop_side, title=title))
         why = "given by the caller" if given else "greatest variance of luma over the methods"
         notes.append({"image": name, "role": role, "value_db": None if np.isnan(value) else round(value, 6),
                       "crop": list(panels[-1].crop), "crop_rule": why})  # fmt: skip

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from srgrid.errors import SrgridError
-from srgrid.images import staged_dir
+from srgrid.images import staged_dir, write_manifest
 from srgrid.report.choose import Choice, Crop, choose_crop, choose_images, luma
 from srgrid.report.figures import crop_size, write_json
 from srgrid.report.sources import load_pair
@@ -17,10 +17,10 @@ from srgrid.report.tables import read_scores
 
 Image = NDArray[np.generic]
 
-VIEW = 288  # pixels a side of the region that the page can zoom into
+VIEW = 320  # pixels a side of the region that the page can zoom into
 THUMB = 200  # pixels of the longer side of the whole image's preview
 ERROR_GAIN = 4  # the error map shows 4 x |Y(SR) - Y(HR)|
-QUALITY = {"view": 88, "thumb": 78, "error": 70}
+QUALITY = {"view": 93, "thumb": 78, "error": 70}
 
 
 def previews(
@@ -33,25 +33,35 @@ def previews(
     protocol: str,
     out_dir: Path,
     count: int = 5,
+    crop_side: int | None = None,
 ) -> None:
     """Write WebP previews of `count` chosen images of one dataset and scale, and `previews.json` that lists them.
 
-    Per image: the whole HR, scaled down; of HR and of each method a region of up to 288 x 288 pixels at full size
-    around the place where the methods differ most; and per method the map of its luma error there (x 4).
+    Per image: the whole HR, scaled down; of HR and of each method a region of up to 320 x 320 pixels at full size
+    around the place (`crop_side` pixels a side) where the methods differ most; and per method the map of its luma
+    error there (x 4).
     """
     if not sr_dirs:
         raise SrgridError(f"No SR folders for {out_dir}: give at least bicubic's.")
     chosen = choose_images(read_scores(scores_csv), dataset, scale, protocol, count=count)
     with staged_dir(Path(out_dir)) as staged:
-        entries = [_preview(choice, index, hr_dir, sr_dirs, staged) for index, choice in enumerate(chosen)]
+        entries = [
+            _preview(choice, index, load_pair(hr_dir, sr_dirs, choice.image), staged, crop_side)
+            for index, choice in enumerate(chosen)
+        ]
         record = {"dataset": dataset, "scale": scale, "protocol": protocol, "error_gain": ERROR_GAIN, "images": entries}
+        write_manifest(
+            staged, {"function": "srgrid.report.previews.previews", **{k: record[k] for k in record if k != "images"}}
+        )
         write_json(staged / "previews.json", record)
 
 
-def _preview(choice: Choice, index: int, hr_dir: Path, sr_dirs: Mapping[str, Path], out: Path) -> dict[str, Any]:
-    hr, srs = load_pair(hr_dir, sr_dirs, choice.image)
+def _preview(
+    choice: Choice, index: int, pair: tuple[Image, dict[str, Image]], out: Path, crop_side: int | None
+) -> dict[str, Any]:
+    hr, srs = pair
     height, width = hr.shape[:2]
-    crop = choose_crop(srs, crop_size(width, height), margin=4)
+    crop = choose_crop(srs, crop_size(width, height, crop_side), margin=4)
     view = view_around(crop, width, height)
     methods = {}
     for number, (method, sr) in enumerate(srs.items()):
@@ -76,7 +86,7 @@ def _preview(choice: Choice, index: int, hr_dir: Path, sr_dirs: Mapping[str, Pat
 
 
 def view_around(crop: Crop, width: int, height: int) -> Crop:
-    """The region of at most 288 x 288 pixels centred on the crop as far as the image's borders allow."""
+    """The region of at most 320 x 320 pixels centred on the crop as far as the image's borders allow."""
     x, y, w, h = crop
     view_w, view_h = min(VIEW, width), min(VIEW, height)
     left = min(max(x + w // 2 - view_w // 2, 0), width - view_w)

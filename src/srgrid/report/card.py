@@ -1,0 +1,195 @@
+"""The model card: Markdown for the Hugging Face Hub, and one self-contained HTML page."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from jinja2 import (
+    BaseLoader,
+    ChoiceLoader,
+    Environment,
+    FileSystemLoader,
+    PackageLoader,
+    StrictUndefined,
+    TemplateError,
+)
+from markupsafe import Markup
+
+from srgrid.errors import SrgridError
+from srgrid.images import staged_file
+from srgrid.metrics import protocols
+from srgrid.report import views
+from srgrid.report.cardata import CardData, flatten, gather
+from srgrid.report.page import data_link, page_data, script_json
+from srgrid.report.published import citation, hub_name
+from srgrid.report.tables import BASELINE
+
+PAGE_BUDGET = 14_000_000  # bytes of embedded previews; the page stays under 15 MB
+
+
+def build_card(
+    run_dir: Path,
+    *,
+    out_md: Path | None = None,
+    out_html: Path | None = None,
+    templates: Path | None = None,
+    title: str | None = None,
+    missing: Iterable[Mapping[str, Any]] = (),
+    meta: Mapping[str, Any] | None = None,
+) -> None:
+    """Make `model_card.md` and `model_card.html` of a run directory from its tables and previews alone.
+
+    `templates` is a folder whose files stand in for the built-in templates of the same name; `missing` gives reasons
+    for cells that were not run (see `cardata.gather`); `meta` adds to or replaces keys of the front matter.
+    Raises SrgridError when a table is missing, damaged or out of date, or a template fails.
+    """
+    run_dir = Path(run_dir)
+    data = gather(run_dir, title=title, missing=missing, meta=meta)
+    texts = {
+        out_md or run_dir / "model_card.md": render_markdown(data, templates),
+        out_html or run_dir / "model_card.html": render_html(data, templates),
+    }
+    for path, text in texts.items():
+        with staged_file(Path(path)) as staged:
+            staged.write_text(text, encoding="utf-8")
+
+
+def render_markdown(data: CardData, templates: Path | None = None) -> str:
+    """The card as Markdown with the Hub's front matter (`model-index` included)."""
+    env = _environment(templates, autoescape=False)
+    text = _render(env, "card.md.j2", {**_context(data), "front_matter": front_matter(data)})
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+def render_html(data: CardData, templates: Path | None = None) -> str:
+    """The card as one HTML file that asks nothing of the network."""
+    env = _environment(templates, autoescape=True)
+    context = _context(data)
+    parts = {name: Markup(_source(env, name)) for name in ("page.css", "page.js", "compare.js", "plots.js")}
+    downloads = {name: data_link(text, "text/csv;charset=utf-8") for name, text in data.downloads.items()}
+    downloads["references.bib"] = data_link(context["bibtex"], "text/plain;charset=utf-8")
+    context |= {
+        "parts": parts,
+        "downloads": downloads,
+        "page_data": script_json(page_data(data, PAGE_BUDGET)),
+        "matrix": views.gain_matrix(data),
+        "facts": {key: views.plain(value) for key, value in sorted(flatten(data.provenance).items())},
+    }
+    return _render(env, "card.html.j2", context)
+
+
+def _environment(templates: Path | None, *, autoescape: bool) -> Environment:
+    loaders: list[BaseLoader] = [PackageLoader("srgrid.report")]
+    if templates is not None:
+        if not Path(templates).is_dir():
+            raise SrgridError(f"{templates} is no folder of templates: give one, or leave the key out.")
+        loaders.insert(0, FileSystemLoader(templates))
+    env = Environment(
+        loader=ChoiceLoader(loaders), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )  # fmt: skip
+    env.filters["md"] = md
+    env.filters["slug"] = slug
+    return env
+
+
+def _source(env: Environment, name: str) -> str:
+    assert env.loader is not None
+    return env.loader.get_source(env, name)[0]
+
+
+def _render(env: Environment, name: str, context: Mapping[str, Any]) -> str:
+    try:
+        return env.get_template(name).render(context)
+    except TemplateError as error:
+        raise SrgridError(
+            f"The template {name} fails ({error}): mend it, or remove it from the templates folder."
+        ) from None
+
+
+def _context(data: CardData) -> dict[str, Any]:
+    defined = protocols(data.provenance.get("config", {}).get("define_protocols"))
+    table = views.rows(data)
+    return {
+        "data": data,
+        "rows": table,
+        "origins": views.origins(data),
+        "protocols": {name: defined[name].about if name in defined else "" for name in data.order["protocol"]},
+        "citations": {name: citation(name) for name in data.order["dataset"]},
+        "hub": {name: hub_name(name) for name in data.order["dataset"]},
+        "verdicts": views.audit_verdicts(data),
+        "baseline": BASELINE,
+        "filled": sum(not cell.missing for row in table for cell in row.cells),
+        "total": sum(len(row.cells) for row in table),
+        "bibtex": (Path(__file__).parent / "templates" / "references.bib").read_text(encoding="utf-8"),
+        "command": data.provenance.get("command", ""),
+    }
+
+
+_MD_SPECIAL = re.compile(r"([\\`*_\[\]{}|#~$])")
+
+
+def md(value: object) -> str:
+    """Escape text from data for a Markdown line or table cell: nothing in it is read as markup or HTML."""
+    text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return _MD_SPECIAL.sub(r"\\\1", text).replace("\r", " ").replace("\n", " ")
+
+
+def slug(value: object) -> str:
+    """Text as an HTML id."""
+    return re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-")
+
+
+def front_matter(data: CardData) -> str:
+    """The Hub's YAML: license, tags, datasets, metrics, pipeline tag and the model-index; `data.meta` has the last word."""
+    hub = [hub_name(name) for name in [*_training_sets(data), *data.order["dataset"]]]
+    card: dict[str, Any] = {
+        "license": "apache-2.0",
+        "library_name": "srgrid",
+        "pipeline_tag": "image-to-image",
+        "tags": ["super-resolution", "image-super-resolution", "srgrid"],
+        "datasets": list(dict.fromkeys(name for name in hub if name)),
+        "metrics": ["psnr", "ssim"],
+        "model-index": model_index(data),
+    }
+    if not card["datasets"]:
+        del card["datasets"]
+    return yaml.safe_dump(card | data.meta, sort_keys=False, allow_unicode=True, width=120)
+
+
+def _training_sets(data: CardData) -> list[str]:
+    found = [origin.facts.get("training set", "") for origin in views.origins(data)]
+    return [part for text in found for part in re.split(r"[+,\s]+", text) if part]
+
+
+def model_index(data: CardData) -> list[dict[str, Any]]:
+    """One entry per model (bicubic only if nothing else was run), one result per dataset and scale, headline protocol."""
+    index = []
+    for method in data.methods or [BASELINE]:
+        cells = data.grid[(data.grid["method"] == method) & (data.grid["protocol"] == data.protocol)]
+        results = [_result(data, row) for row in cells.itertuples(index=False)]
+        if results:
+            index.append({"name": str(method), "results": results})
+    return index
+
+
+def _result(data: CardData, row: Any) -> dict[str, Any]:
+    metrics = []
+    for kind, value, digits in (("psnr", row.psnr, 4), ("ssim", row.ssim, 6)):
+        shown = round(float(value), digits) if math.isfinite(value) else "inf"
+        arguments = {"protocol": str(row.protocol), "images": int(row.images)}
+        metrics.append({"type": kind, "value": shown, "name": f"{kind.upper()} ({row.protocol})", "args": arguments})
+    name = str(row.dataset)
+    return {
+        "task": {"type": "image-to-image", "name": f"Image super-resolution x{row.scale}"},
+        "dataset": {
+            "type": hub_name(name) or slug(name) or "unnamed",
+            "name": name,
+            "config": f"bicubic_x{row.scale}",
+            "split": "validation",
+        },
+        "metrics": metrics,
+    }

@@ -1,0 +1,197 @@
+"""The grid as the card's templates show it: rows of printed cells, with the published values beside them."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from srgrid.report.cardata import CardData, Model, fact
+from srgrid.report.published import Published
+from srgrid.report.tables import BASELINE, CELL, number
+
+FACTS = {
+    "training set": ("training_set", "train_set", "pack.name", "data.name", "training_images"),
+    "training images": ("training_image_count", "image_count", "n_images"),
+    "steps": ("steps", "total_steps", "step"),
+    "batch": ("batch", "batch_size"),
+    "LR patch": ("patch", "patch_size", "lr_patch"),
+    "learning rate": ("lr", "learning_rate"),
+    "precision": ("precision", "amp"),
+    "started from": ("init", "init_from", "warm_start"),
+    "seed": ("seed",),
+    "device": ("gpu", "device_name", "device"),
+}
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One printed cell, or the reason why it is missing."""
+
+    method: str
+    missing: str = ""
+    psnr: str = ""
+    ssim: str = ""
+    best_psnr: bool = False
+    best_ssim: bool = False
+    interval: str = ""
+    gain: str = ""
+    gain_interval: str = ""
+    note: str = ""
+    sort: float = -math.inf
+
+
+@dataclass(frozen=True)
+class PublishedView:
+    """A published value beside a row: whether it compares under the row's protocol, and whether it came out again."""
+
+    value: Published
+    comparable: bool
+    remade: str = ""
+
+
+@dataclass(frozen=True)
+class RowView:
+    """A row of the grid: dataset, scale and protocol, with a cell per method."""
+
+    dataset: str
+    scale: int
+    protocol: str
+    images: int
+    cells: list[CellView]
+    published: list[PublishedView] = field(default_factory=list)
+
+
+def rows(data: CardData) -> list[RowView]:
+    """Every row of the grid in the order of the config, protocol by protocol."""
+    means = {tuple(row[:4]): row[4:] for row in data.grid.itertuples(index=False, name=None)}
+    ends = data.intervals.set_index(CELL).to_dict("index")
+    found = []
+    for protocol in data.order["protocol"]:
+        for dataset in data.order["dataset"]:
+            for scale in data.order["scale"]:
+                keys = {method: (dataset, scale, method, protocol) for method in data.order["method"]}
+                present = {method: means[key] for method, key in keys.items() if key in means}
+                shown = [_cell(data, key, present, ends.get(key, {})) for key in keys.values()]
+                images = next((int(values[2]) for values in present.values()), 0)
+                beside = _published(data, dataset, scale, protocol, means)
+                found.append(RowView(dataset, scale, protocol, images, shown, beside))
+    return found
+
+
+def _cell(data: CardData, key: tuple[Any, ...], present: dict[str, Any], ends: dict[Any, Any]) -> CellView:
+    method = key[2]
+    if method not in present:
+        return CellView(method, missing=data.missing[key])  # type: ignore[index]
+    psnr, ssim, _ = present[method]
+    top_psnr = max(round(values[0], 2) for values in present.values())
+    top_ssim = max(round(values[1], 4) for values in present.values())
+    several = len(present) > 1
+    return CellView(
+        method,
+        psnr=_shown(psnr, 2),
+        ssim=_shown(ssim, 4),
+        best_psnr=several and round(psnr, 2) == top_psnr,
+        best_ssim=several and round(ssim, 4) == top_ssim,
+        interval=_range(ends, "psnr", ".2f"),
+        gain=f"{ends['psnr_gain']:+.2f}" if not pd.isna(ends["psnr_gain"]) else "",
+        gain_interval=_range(ends, "psnr_gain", "+.2f"),
+        note="" if pd.isna(ends["note"]) else str(ends["note"]),
+        sort=float(psnr),
+    )
+
+
+def _shown(value: float, digits: int) -> str:
+    return number(value, digits).replace("inf", "∞")
+
+
+def _range(ends: dict[Any, Any], name: str, form: str) -> str:
+    low, high = ends[f"{name}_low"], ends[f"{name}_high"]
+    return "" if pd.isna(low) or pd.isna(high) else f"{low:{form}} to {high:{form}}"
+
+
+def _published(data: CardData, dataset: str, scale: int, protocol: str, means: dict[Any, Any]) -> list[PublishedView]:
+    """Those that compare under this protocol; beside the headline's rows, the others too."""
+    found = []
+    for value in data.published:
+        if (value.dataset, value.scale) != (dataset, scale):
+            continue
+        comparable = value.protocol == protocol
+        if comparable or protocol == data.protocol:
+            own = means.get((dataset, scale, value.method, value.protocol))
+            found.append(PublishedView(value, comparable, "" if own is None else _verdict(value, own[0], own[1])))
+    return found
+
+
+def _verdict(value: Published, psnr: float, ssim: float) -> str:
+    """Whether a re-made mean prints as published; otherwise by how much it differs."""
+    digits = [len(part.partition(".")[2]) for part in value.text.split("/")]
+    if f"{psnr:.{digits[0]}f}/{ssim:.{digits[1]}f}" == value.text:
+        return "re-made to every printed digit"
+    return f"re-made {psnr - value.psnr:+.2f} dB, {ssim - value.ssim:+.4f}"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a column comes from: the weights of one method at one scale, and how they were made."""
+
+    model: Model
+    facts: dict[str, str]
+    time: str
+    digest: str
+
+
+def origins(data: CardData) -> list[Origin]:
+    """One entry per weights file that the run used."""
+    return [Origin(m, _facts(m.facts), duration(m.facts), str(fact(m.facts, "sha256") or "")) for m in data.models]
+
+
+def _facts(facts: dict[str, Any]) -> dict[str, str]:
+    found = {label: fact(facts, *names) for label, names in FACTS.items()}
+    return {label: plain(value) for label, value in found.items() if value not in (None, "", [], {})}
+
+
+def plain(value: object) -> str:
+    """A value as text: numbers grouped by thousands, lists joined."""
+    if isinstance(value, bool) or value is None:
+        return str(value)
+    if isinstance(value, int):
+        return f"{value:,}".replace(",", " ") if abs(value) >= 10000 else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    if isinstance(value, str):
+        return value
+    return ", ".join(plain(item) for item in value) if isinstance(value, Iterable) else str(value)
+
+
+def duration(facts: dict[str, Any]) -> str:
+    """Measured training time in words, or an empty text."""
+    value = fact(facts, "seconds", "train_seconds", "wall_seconds")
+    if not isinstance(value, int | float):
+        return ""
+    if value < 120:
+        return f"{value:.0f} s"
+    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
+
+
+def gain_matrix(data: CardData) -> list[dict[str, Any]]:
+    """Per dataset and scale, under the headline protocol: the best method's PSNR gain over bicubic, or why there is none."""
+    matrix = []
+    for row in rows(data):
+        if row.protocol != data.protocol:
+            continue
+        gained = [cell for cell in row.cells if cell.gain]
+        best = max(gained, key=lambda cell: cell.sort) if gained else None
+        base = next((cell for cell in row.cells if cell.method == BASELINE and not cell.missing), None)
+        absent = next((cell.missing for cell in row.cells if cell.missing), "")
+        matrix.append({"dataset": row.dataset, "scale": row.scale, "cell": best, "base": base, "missing": absent})
+    return matrix
+
+
+def audit_verdicts(data: CardData) -> dict[str, int]:
+    """How often each verdict of the audit was reached, most frequent first."""
+    if data.audit is None or "verdict" not in data.audit:
+        return {}
+    counts = data.audit["verdict"].value_counts(sort=False)
+    return {str(k): int(v) for k, v in sorted(counts.items(), key=lambda item: (-item[1], str(item[0])))}
