@@ -174,8 +174,13 @@ def staged_file(out: Path) -> Iterator[Path]:
 
 @contextmanager
 def staged_dir(out: Path) -> Iterator[Path]:
-    """A temporary sibling folder that takes the place of `out` on success and vanishes on failure."""
+    """A temporary sibling folder that takes the place of `out` on success and vanishes on failure.
+
+    Raises SrgridError if `out` is a file, or a folder that holds files but no manifest: it is not ours to replace.
+    """
     out = Path(out)
+    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).exists()):
+        raise SrgridError(f"{out}: exists and was not made by srgrid; choose another folder or remove it")
     out.parent.mkdir(parents=True, exist_ok=True)
     room = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
     staged = room / "new"

@@ -1,0 +1,55 @@
+# Two commands: `make demo` and `make test`. Both set up .venv first, once.
+#
+#   PYTHON=python3.12          another interpreter (3.11 or newer)
+#   TORCH_INDEX=https://download.pytorch.org/whl/cpu
+#                              take PyTorch from this index: CPU wheels, for a machine without a GPU
+#   CORES=8                    cores for the demo
+
+PYTHON ?= python3
+TORCH_INDEX ?=
+CORES ?= 2
+TORCH := torch==2.13.0
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: demo test lint lock peers clean
+
+demo: $(READY)
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
+	@echo "The finished card: $(CURDIR)/results/demo/model_card.html"
+
+test: $(READY)
+	$(BIN)/pytest
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(BIN)/snakemake --lint
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "srgrid needs Python 3.11 or newer: make PYTHON=...")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(if $(TORCH_INDEX),$(BIN)/pip install --quiet --index-url $(TORCH_INDEX) $(TORCH))
+	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --editable .
+	touch $@
+
+# The exact versions of everything, from the ranges in pyproject.toml.
+lock:
+	rm -rf build/lock && $(PYTHON) -m venv build/lock
+	$(if $(TORCH_INDEX),build/lock/bin/pip install --quiet --index-url $(TORCH_INDEX) $(TORCH))
+	build/lock/bin/pip install --quiet $(TORCH)
+	build/lock/bin/pip install --quiet '.[dev]'
+	(echo '# Made by `make lock` from pyproject.toml.'; build/lock/bin/pip freeze --exclude srgrid | sed 's/^torch==.*/$(TORCH)/' \
+	  | grep -vE '^(nvidia|cuda|triton)') > requirements.lock
+	rm -rf build/lock
+
+# Other toolboxes for the scripts in benchmarks/, outside the environment.
+peers: $(READY)
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation --upgrade --target build/peers \
+	  basicsr==1.4.2 super-image==0.2.0 studiosr==0.1.14 opencv-python-headless==4.12.0.88
+
+clean:
+	rm -rf .venv build results/demo resources .snakemake

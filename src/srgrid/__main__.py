@@ -1,0 +1,3 @@
+from srgrid.cli import main
+
+main()

@@ -1,0 +1,249 @@
+"""The command line: parse, call, print. Each step of the workflow is one command of the same name."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import sys
+from enum import IntEnum
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from srgrid import __version__
+from srgrid.errors import SrgridError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+data_app = typer.Typer(no_args_is_help=True, help="Benchmark images: list, fetch, verify, export.")
+app.add_typer(data_app, name="data")
+
+
+class Exit(IntEnum):
+    """Exit statuses (sysexits.h, and 128 + signal number)."""
+
+    BAD_INPUT = 2
+    INTERNAL = 70
+    INTERRUPTED = 130
+
+
+def main() -> NoReturn:
+    """Run the command line; report what a user can mend in one message, without a traceback."""
+    # One thread per process for the numpy steps: several run side by side, and more threads make them slower.
+    for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+        os.environ.setdefault(variable, "1")
+    try:
+        app()
+    except SrgridError as error:
+        _stop(f"error: {error}", getattr(error, "status", Exit.BAD_INPUT))
+    except KeyboardInterrupt:
+        _stop("interrupted; nothing half-written is left", Exit.INTERRUPTED)
+    except Exception as error:
+        if os.environ.get("SRGRID_DEBUG"):
+            raise
+        _stop(f"internal error: {type(error).__name__}: {error}; SRGRID_DEBUG=1 shows where", Exit.INTERNAL)
+    sys.exit(0)
+
+
+def _stop(message: str, status: int) -> NoReturn:
+    print(f"srgrid: {message}", file=sys.stderr)
+    sys.exit(int(status))
+
+
+Scale = Annotated[int, typer.Option("--scale", "-s", min=1, help="Scale factor.")]
+Json = Annotated[str, typer.Option(help="JSON object, from the workflow's config.")]
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"srgrid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False) -> None:
+    """Super-resolution benchmark: exact LR images, declared protocols, honest grids."""
+
+
+def _object(text: str, option: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError as error:
+        raise SrgridError(f"{option}: not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise SrgridError(f"{option}: expected a JSON object, got {text}")
+    return value
+
+
+@data_app.command("list")
+def data_list() -> None:
+    """List the data sets: images, scales, where they come from, licence."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from srgrid.data import registry
+
+    table = Table("name", "images", "sources", "licence", box=None)
+    for name in registry.names():
+        entry = registry.get(name)
+        table.add_row(name, str(entry.images), ", ".join(s.kind for s in entry.sources), entry.licence)
+    Console().print(table)
+
+
+@data_app.command("fetch")
+def data_fetch(
+    name: Annotated[str, typer.Argument(help="Data set, see `srgrid data list`.")],
+    out_dir: Annotated[Path, typer.Argument(help="Folder to make: 8-bit PNGs and a manifest.")],
+    mirror: Annotated[
+        Path | None, typer.Option(envvar="SRGRID_MIRROR", help="Folder laid out NAME/HR/*, used instead of downloads.")
+    ] = None,
+    define: Json = "{}",
+) -> None:
+    """Take a data set's HR images from a mirror or the network, and recognise each by its pixels."""
+    from srgrid.data import fetch
+
+    fetch(name, out_dir, mirror, extra=_object(define, "--define"))
+
+
+@data_app.command("verify")
+def data_verify(
+    folder: Annotated[Path, typer.Argument(help="Any folder of images.")],
+    dataset: Annotated[str | None, typer.Option(help="Compare with this data set alone, and require all of it.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write what was found as JSON.")] = None,
+    define: Json = "{}",
+) -> None:
+    """Say of every image in a folder which benchmark image it is, cropped or not, or that it is unknown."""
+    from srgrid.data import verify
+
+    found = verify.verify_dir(folder, dataset, extra=_object(define, "--define"))
+    verify.write_report(found, report) if report else None
+    for line in verify.lines(found):
+        print(line)
+    verify.require(found)
+
+
+@data_app.command("export")
+def data_export(
+    name: Annotated[str, typer.Argument(help="Data set.")],
+    scale: Scale,
+    out: Annotated[Path, typer.Option(help="Folder for the Parquet file.")],
+    kernel: Annotated[str, typer.Option(help="matlab or pillow.")] = "matlab",
+    mirror: Annotated[Path | None, typer.Option(envvar="SRGRID_MIRROR")] = None,
+) -> None:
+    """Write a data set as Parquet (name, hr, lr) that `datasets.load_dataset("parquet", ...)` reads."""
+    from srgrid.data import export
+
+    print(export(name, scale, out, kernel=kernel, mirror=mirror))
+
+
+@app.command()
+def lr(
+    hr_dir: Annotated[Path, typer.Argument(help="HR images.")],
+    out_dir: Annotated[Path, typer.Argument(help="Folder to make.")],
+    scale: Scale,
+    degradation: Annotated[str, typer.Option(help="matlab, pillow, or either with -uncropped.")] = "matlab",
+) -> None:
+    """Make LR images: MATLAB's bicubic, bit for bit, after cropping to a multiple of the scale."""
+    from srgrid.degrade import make_lr
+
+    make_lr(hr_dir, out_dir, scale, degradation)
+
+
+@app.command()
+def score(
+    sr_dir: Annotated[Path, typer.Argument(help="SR images.")],
+    hr_dir: Annotated[Path, typer.Argument(help="HR images of the same names.")],
+    scale: Scale,
+    protocol: Annotated[str, typer.Option(help="rgb8, luma8, super-image or one of --define.")] = "rgb8",
+    out: Annotated[Path | None, typer.Option(help="Write the rows and the mean as CSV.")] = None,
+    cell: Annotated[str, typer.Option(help="JSON object of columns to put first; then no mean is written.")] = "{}",
+    define: Json = "{}",
+) -> None:
+    """Score SR images against their originals: PSNR and SSIM per image, and the mean."""
+    from srgrid import metrics, scoring
+
+    columns = _object(cell, "--cell")
+    rule = metrics.get_protocol(protocol, metrics.protocols(_object(define, "--define")))
+    rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule)
+    shown = rows if columns else [*rows, scoring.Row("mean", *scoring.mean(rows))]
+    if out:
+        scoring.write_rows(out, shown, **columns)
+    width = max(len(row.image) for row in shown)
+    for row in shown:
+        print(f"{row.image:<{width}}  {row.psnr:9.4f} dB  {row.ssim:.5f}")
+
+
+@app.command()
+def pack(
+    hr_dirs: Annotated[list[Path], typer.Argument(help="Folders of HR images.")],
+    scale: Scale,
+    out: Annotated[Path, typer.Option(help="The packed file to make.")],
+) -> None:
+    """Decode training images once into a memory-mapped file of aligned HR and LR pixels."""
+    from srgrid.data.pack import pack as pack_images
+
+    pack_images(hr_dirs, scale, out)
+
+
+@app.command()
+def train(
+    model: Annotated[str, typer.Option(help="Model name: rcan-bam, rcan-bam-s, rcan, rcan-s, ...")],
+    scale: Scale,
+    pack: Annotated[Path, typer.Option(help="Training set made by `srgrid pack`.")],
+    out: Annotated[Path, typer.Option(help="Weights to write, <model>_x<scale>.safetensors.")],
+    state: Annotated[Path, typer.Option(help="Folder for checkpoints and logs; a later run resumes from it.")],
+    recipe: Annotated[str, typer.Option(help="A named recipe.")] = "default",
+    settings: Annotated[str, typer.Option(help="JSON object of recipe settings to change.")] = "{}",
+    steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
+    init: Annotated[Path | None, typer.Option(help="Warm start from these weights, of any scale.")] = None,
+) -> None:
+    """Train a model at one scale; stop it any time, and it goes on where it was."""
+    from srgrid.train import make_recipe
+    from srgrid.train import train as run
+
+    changes = _object(settings, "--settings")
+    changes |= {key: value for key, value in (("steps", steps), ("minutes", minutes)) if value is not None}
+    run(model, scale, pack, out, state, make_recipe(recipe, changes), init=init)
+
+
+@app.command()
+def upscale(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.")],
+    output: Annotated[Path, typer.Argument(help="An image, or a folder to make.")],
+    model: Annotated[str, typer.Option(help="bicubic, a model name, or a weights file.")],
+    scale: Scale,
+    degradation: Annotated[str, typer.Option(help="bicubic only: which kernel enlarges.")] = "matlab",
+    kind: Annotated[str, typer.Option(help="8bit (PNG) or float (.npy, never rounded).")] = "8bit",
+    ensemble: Annotated[bool, typer.Option(help="x8 self-ensemble.")] = False,
+    tile: Annotated[int | None, typer.Option(min=1, help="LR tile side; default: as memory allows.")] = None,
+    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads for PyTorch.")] = None,
+    compare: Annotated[Path | None, typer.Option(help="Also write bicubic | SR side by side (one image).")] = None,
+) -> None:
+    """Super-resolve an image or a folder."""
+    from srgrid import upscale as steps
+
+    options = steps.Options(
+        kind=kind, ensemble=ensemble, tile=tile, precision=precision, device=device, threads=threads
+    )
+    steps.upscale_path(source, output, model, scale, degradation=degradation, options=options, compare=compare)
+
+
+@app.command()
+def grid(
+    parts: Annotated[list[Path], typer.Argument(help="Score files, one per cell.")],
+    out_dir: Annotated[Path, typer.Option(help="Folder for scores.csv, grid.csv and intervals.csv.")],
+    order: Json = "{}",
+) -> None:
+    """Collect scores into scores.csv, and the grid and its confidence intervals from them alone."""
+    from srgrid.report import grid as tables
+
+    tables.make_tables(parts, out_dir, _object(order, "--order"))
+
+
+def _print_done(path: Path) -> None:
+    with path.open(newline="") as file:
+        print(f"{path}: {sum(1 for _ in csv.reader(file)) - 1} rows")

@@ -1,0 +1,113 @@
+"""The command line as a user meets it: real processes, exit statuses, messages without tracebacks."""
+
+import csv
+import os
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from srgrid import images
+from srgrid.metrics import score
+from srgrid.resize import imresize, modcrop
+
+
+def srgrid(*arguments, cwd=None, **env):
+    return subprocess.run(
+        [sys.executable, "-m", "srgrid", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **env},
+        timeout=300,
+    )
+
+
+def refused(done, *words):
+    assert done.returncode == 2, done
+    assert "Traceback" not in done.stderr
+    message = done.stderr.strip().splitlines()[-1]
+    assert message.startswith("srgrid: error: ")
+    for word in words:
+        assert word in message
+
+
+@pytest.fixture
+def lr_dir(photo_dir):
+    done = srgrid("lr", photo_dir, photo_dir.parent / "LR", "--scale", 3)
+    assert done.returncode == 0, done.stderr
+    return photo_dir.parent / "LR"
+
+
+def test_lr_writes_the_exact_images_and_a_manifest(photo_dir, lr_dir):
+    manifest = images.read_manifest(lr_dir)
+    assert len(manifest["files"]) == 4
+    for name, entry in manifest["files"].items():
+        expected = imresize(modcrop(images.read(photo_dir / name), 3), 1 / 3)
+        assert np.array_equal(images.read(lr_dir / name), expected)
+        assert entry == images.describe(expected)
+
+
+def test_upscale_and_score_bicubic(photo_dir, lr_dir, tmp_path):
+    assert srgrid("upscale", lr_dir, tmp_path / "SR", "--model", "bicubic", "--scale", 3).returncode == 0
+    done = srgrid("score", tmp_path / "SR", photo_dir, "--scale", 3, "--out", tmp_path / "s.csv")
+    assert done.returncode == 0, done.stderr
+    with (tmp_path / "s.csv").open(newline="") as file:
+        rows = {row["image"]: (float(row["psnr"]), float(row["ssim"])) for row in csv.DictReader(file)}
+    *names, last = rows
+    assert last == "mean"
+    for name in names:
+        hr = images.read(photo_dir / f"{name}.png")
+        expected = score(imresize(images.read(lr_dir / f"{name}.png"), 3), hr, 3)
+        assert rows[name] == pytest.approx(expected, abs=1e-6)
+    assert rows["mean"] == pytest.approx(np.mean([rows[name] for name in names], axis=0), abs=1e-6)
+    assert f"{rows['mean'][0]:.4f}" in done.stdout
+
+
+def test_score_refuses_what_it_cannot_match(photo_dir, tmp_path):
+    other = shutil.copytree(photo_dir, tmp_path / "other")
+    (other / "camera.png").rename(other / "kamera.png")
+    refused(srgrid("score", other, photo_dir, "--scale", 2), "no SR image for camera", str(other))
+    for file in list(other.glob("*.png")):
+        file.rename(file.with_name("x_" + file.name))
+    refused(srgrid("score", other, photo_dir, "--scale", 2, "--out", tmp_path / "s.csv"), "no file names match")
+    assert not (tmp_path / "s.csv").exists()
+
+
+def test_score_names_the_image_of_another_size(photo_dir, tmp_path):
+    other = shutil.copytree(photo_dir, tmp_path / "other")
+    images.write(other / "coffee.png", images.read(other / "coffee.png")[:-1])
+    refused(srgrid("score", other, photo_dir, "--scale", 2), "coffee.png", "not the same image")
+    refused(srgrid("score", photo_dir, photo_dir, "--scale", 2, "--protocol", "rgb9"), "'rgb9'", "luma8")
+
+
+def test_a_damaged_image_leaves_nothing_half_written(photo_dir, tmp_path):
+    file = photo_dir / "coffee.png"
+    file.write_bytes(file.read_bytes()[:1000])
+    refused(srgrid("lr", photo_dir, tmp_path / "LR", "--scale", 2), "coffee.png", "truncated")
+    assert not (tmp_path / "LR").exists()
+    assert [p.name for p in tmp_path.iterdir()] == ["HR"]
+    refused(srgrid("lr", tmp_path / "nowhere", tmp_path / "LR", "--scale", 2), "nowhere", "no such folder")
+
+
+def test_upscale_refuses_unknown_models_and_wrong_scales(lr_dir, tmp_path):
+    refused(srgrid("upscale", lr_dir, tmp_path / "SR", "--model", "rcam", "--scale", 3), "rcam")
+    (tmp_path / "torn.safetensors").write_bytes(b"not weights")
+    refused(srgrid("upscale", lr_dir, tmp_path / "SR", "--model", tmp_path / "torn.safetensors", "--scale", 3), "torn")
+    assert not (tmp_path / "SR").exists()
+
+
+def test_usage_errors_and_version():
+    assert srgrid("lr").returncode == 2
+    assert "Traceback" not in srgrid("score", "a", "b").stderr
+    assert srgrid("--version").stdout.startswith("srgrid ")
+
+
+def test_light_imports_stay_light():
+    code = (
+        "import sys, srgrid.resize, srgrid.metrics, srgrid.data, srgrid.degrade, srgrid.scoring, srgrid.report;"
+        "sys.exit('torch' in sys.modules or 'datasets' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -1,0 +1,158 @@
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+from skimage.metrics import peak_signal_noise_ratio
+
+from srgrid.errors import SrgridError
+from srgrid.images import list_images, read
+from srgrid.metrics import PROTOCOLS, luma_pair, psnr, protocols, score, ssim, ssim_reference
+from srgrid.resize import imresize, modcrop
+
+IMAGES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=11, max_side=60))
+
+
+@pytest.mark.mirror
+def test_equals_the_rcan_authors_printed_values(mirror):
+    folder = mirror / "Set5" / "SR_rcan_official"
+    printed = json.loads((folder / "published_scores.json").read_text())
+    assert len(printed) == 10
+    for key, (psnr_printed, ssim_printed) in printed.items():
+        _, scale, name = key.split("/")
+        sr = next(file for file in list_images(folder / scale) if file.stem.startswith(name))
+        value = score(read(sr), read(mirror / "Set5" / "HR" / f"{name}.png"), int(scale[1]))
+        assert value == pytest.approx((psnr_printed, ssim_printed), abs=1e-6)
+
+
+@pytest.mark.mirror
+@pytest.mark.parametrize(("scale", "published"), [(2, "33.64/0.9292"), (3, "30.39/0.8678"), (4, "28.42/0.8101")])
+def test_luma8_bicubic_on_set5_is_the_cards(mirror, scale, published):
+    values = []
+    for file in list_images(mirror / "Set5" / "HR"):
+        hr = modcrop(read(file), scale)
+        values.append(score(imresize(imresize(hr, 1 / scale), scale), hr, scale, "luma8"))
+    psnr_mean, ssim_mean = np.mean(values, axis=0)
+    assert f"{psnr_mean:.2f}/{ssim_mean:.4f}" == published
+
+
+@pytest.mark.mirror
+@pytest.mark.parametrize(("scale", "expected"), [(3, (30.942, 0.8846)), (2, None)])
+def test_super_image_resizes_the_truth(mirror, scale, expected):
+    """Set5's sizes are multiples of 2 but not of 3: there HR is resized, worth +0.50 dB."""
+    values, cropped = [], []
+    for file in list_images(mirror / "Set5" / "HR"):
+        hr = read(file)
+        size = hr.shape[1] // scale, hr.shape[0] // scale
+        lr = Image.fromarray(hr).resize(size, Image.Resampling.BICUBIC)
+        sr = np.asarray(lr.resize((size[0] * scale, size[1] * scale), Image.Resampling.BICUBIC))
+        values.append(score(sr, hr, scale, "super-image"))
+        cropped.append(score(sr, modcrop(hr, scale), scale, "super-image"))
+    mean = np.mean(values, axis=0)
+    if expected:
+        assert (round(mean[0], 3), round(mean[1], 4)) == expected
+        assert mean[0] > np.mean(cropped, axis=0)[0] + 0.3
+    else:
+        assert mean == pytest.approx(np.mean(cropped, axis=0))
+
+
+@given(IMAGES, st.integers(0, 2**32), st.sampled_from(["valid", "reflect"]))
+@settings(max_examples=60, deadline=None)
+def test_ssim_and_psnr_are_scikit_images(image, seed, border):
+    a = image.astype(np.float64)
+    b = np.clip(a + np.random.default_rng(seed).normal(0, 20, a.shape), 0, 255)
+    assert ssim(a, b, border) == pytest.approx(ssim_reference(a, b, border), abs=1e-10)
+    if not np.array_equal(a, b):
+        assert psnr(a, b) == pytest.approx(peak_signal_noise_ratio(a, b, data_range=255), abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea", "camera"])
+@pytest.mark.parametrize("protocol", list(PROTOCOLS))
+def test_every_protocol_agrees_with_scikit_image_on_photographs(photographs, name, protocol):
+    hr = photographs[name]
+    sr = imresize(imresize(modcrop(hr, 3), 1 / 3), 3)
+    value = score(sr, hr, 3, protocol, check=True)
+    pair = luma_pair(sr, hr, 3, PROTOCOLS[protocol])
+    assert value.psnr == pytest.approx(peak_signal_noise_ratio(*pair, data_range=255), abs=1e-9)
+    assert value.ssim == pytest.approx(ssim_reference(*pair), abs=1e-10)
+
+
+@given(IMAGES)
+@settings(max_examples=30, deadline=None)
+def test_an_image_against_itself_is_perfect(image):
+    hr = np.pad(image, 2, mode="edge")
+    assert score(hr, hr, 2) == (float("inf"), pytest.approx(1.0))
+
+
+@given(st.integers(1, 60))
+@settings(max_examples=20, deadline=None)
+def test_psnr_of_a_constant_offset_is_known(offset):
+    hr = np.full((30, 30), 100, np.uint8)
+    expected = 20 * np.log10(255 / offset)
+    assert score(hr + np.uint8(offset), hr, 2).psnr == pytest.approx(expected)
+    # in colour the luma of a grey offset is 219/255 of it
+    rgb = np.repeat(hr[..., None], 3, axis=2)
+    assert score(rgb + np.uint8(offset), rgb, 2).psnr == pytest.approx(expected + 20 * np.log10(255 / 219), abs=1e-6)
+
+
+def test_more_noise_scores_lower(photographs):
+    hr = photographs["coffee"]
+    noise = np.random.default_rng(1).normal(0, 1, hr.shape)
+    values = [score(np.clip(hr + s * noise, 0, 255).astype(np.uint8), hr, 2) for s in (2, 8, 32)]
+    assert values[0].psnr > values[1].psnr > values[2].psnr
+    assert values[0].ssim > values[1].ssim > values[2].ssim
+
+
+def test_super_image_takes_floats_unrounded_and_clips(photographs):
+    hr = photographs["coffee"]
+    sr = hr.astype(np.float32) + 0.4
+    assert score(sr, hr, 2, "super-image").psnr == pytest.approx(20 * np.log10(255 / (0.4 * 218.859 / 256)), abs=0.05)
+    wild = np.where(hr > 128, 300.0, -40.0)
+    assert score(wild, hr, 2, "super-image") == score(np.clip(wild, 0, 255), hr, 2, "super-image")
+
+
+def test_hr_is_cropped_to_the_sr_and_grey_keeps_its_values(photographs):
+    hr = photographs["chelsea"]  # 451 wide
+    sr = imresize(imresize(modcrop(hr, 4), 1 / 4), 4)
+    assert score(sr, hr, 4) == score(sr, modcrop(hr, 4), 4)
+    grey = photographs["camera"]
+    blurred = imresize(imresize(grey, 0.5), 2)
+    tiled = np.repeat(blurred[..., None], 3, axis=2)
+    assert score(tiled, grey, 2) == score(blurred, grey, 2)
+    tile = protocols({"tiled": {"grey": "tile"}})["tiled"]
+    assert score(blurred, grey, 2, tile).psnr == pytest.approx(score(blurred, grey, 2).psnr + 20 * np.log10(255 / 219))
+
+
+@pytest.mark.parametrize(
+    ("sr", "hr", "protocol", "words"),
+    [
+        (np.zeros((20, 20), np.uint8), np.zeros((24, 20), np.uint8), "rgb8", "not the same image"),
+        (np.zeros((20, 20)), np.zeros((20, 20), np.uint8), "rgb8", "scores uint8 images"),
+        (np.full((20, 20), np.nan), np.zeros((20, 20), np.uint8), "super-image", "not finite"),
+        (np.zeros((14, 20), np.uint8), np.zeros((14, 20), np.uint8), "rgb8", "too small"),
+        (np.zeros((20, 20), np.uint8), np.zeros((20, 20), np.uint8), "psnr-y", "choose one of"),
+        (np.zeros((20, 20, 4), np.uint8), np.zeros((20, 20), np.uint8), "rgb8", "H x W x 3"),
+        (np.dstack([np.eye(20, dtype=np.uint8)] * 2 + [np.zeros((20, 20), np.uint8)]), np.zeros((20, 20), np.uint8),
+         "rgb8", "SR is in colour"),
+    ],
+)  # fmt: skip
+def test_bad_input_is_refused(sr, hr, protocol, words):
+    with pytest.raises(SrgridError, match=words):
+        score(sr, hr, 2, protocol)
+
+
+def test_protocols_of_a_config():
+    own = protocols({"no-shave": {"base": "luma8", "shave": 0}})["no-shave"]
+    assert (own.shave, own.round_luma, own.name) == (0, True, "no-shave")
+    for given_, words in [
+        ({"rgb8": {}}, "built in"),
+        ({"x": {"base": "rgb9"}}, "unknown protocol 'rgb9'"),
+        ({"x": {"shav": 1}}, "protocols.x.shav"),
+        ({"x": {"shave": -1}}, "protocols.x.shave"),
+        ({"x": {"luma": "ycc"}}, "protocols.x.luma"),
+    ]:
+        with pytest.raises(SrgridError, match=words):
+            protocols(given_)

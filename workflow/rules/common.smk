@@ -1,0 +1,136 @@
+"""Paths, wildcards, targets: what the other rule files share."""
+
+import fcntl
+import json
+import shlex
+import shutil
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+
+sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+
+from srgrid.config import check
+from srgrid.data import registry
+from srgrid.degrade import DEGRADATIONS, degradation_of
+from srgrid.errors import SrgridError
+from srgrid.metrics import get_protocol, protocols
+from srgrid.models.registry import names as model_names
+
+BASELINE = "bicubic"
+
+
+def or_stop(function, *arguments, **options):
+    """Call a library function; report bad input as Snakemake reports errors, without a traceback."""
+    try:
+        return function(*arguments, **options)
+    except SrgridError as error:
+        raise WorkflowError(str(error)) from None
+
+
+or_stop(check, config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+
+RUN = Path("results") / config["run"]
+RESOURCES = Path("resources")
+PROTOCOLS = or_stop(protocols, config["define_protocols"])
+DATASETS = or_stop(registry.load_registry, config["define_datasets"])
+TRAINING_SET = "+".join(config["train"]["images"])
+GPU = int(config["train"]["device"] == "cuda" or (config["train"]["device"] == "auto" and bool(shutil.which("nvidia-smi"))))
+
+
+def known_method(name):
+    if name != BASELINE and name not in config["weights"] and name not in model_names():
+        raise SrgridError(f"methods: unknown model {name!r}; choose bicubic, {', '.join(model_names())}, or give `weights`")
+
+
+for name in [*config["datasets"], *config["train"]["images"]]:
+    or_stop(registry.get, name, DATASETS)
+for name in config["protocols"]:
+    or_stop(get_protocol, name, PROTOCOLS)
+for name in config["methods"]:
+    or_stop(known_method, name)
+
+
+wildcard_constraints:
+    dataset="[A-Za-z0-9][A-Za-z0-9.+_-]*",
+    scale=r"\d+",
+    model="[A-Za-z0-9][A-Za-z0-9.-]*",
+    protocol="|".join(PROTOCOLS),
+    degradation="|".join(DEGRADATIONS),
+
+
+# `srgrid` in the rules: this interpreter's, or with --sdm conda that of the rule's environment; always this source tree.
+PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
+shell.prefix(
+    f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'src'))}; srgrid() {{ {PYTHON} -m srgrid \"$@\"; }}; "
+)
+
+
+def cells():
+    """(dataset, scale) of every row of the grid; a data set may be declared for some scales alone."""
+    for dataset in config["datasets"]:
+        allowed = registry.get(dataset, DATASETS).scales or config["scales"]
+        for scale in config["scales"]:
+            if scale in allowed:
+                yield dataset, scale
+
+
+def hr_dir(dataset):
+    return RESOURCES / "HR" / dataset
+
+
+def sr_dir(model, protocol, dataset, scale):
+    """Where the SR images that a protocol scores are; those of a model are floats if the protocol never rounds."""
+    rule = PROTOCOLS[protocol]
+    kind = "8bit" if rule.quantise or model == BASELINE else "float"
+    return RUN / "SR" / model / f"{degradation_of(rule)}-{kind}" / dataset / f"x{scale}"
+
+
+def weights_file(model, scale):
+    """Given weights, or those that this run trains; none for the baseline."""
+    if model == BASELINE:
+        return []
+    if model in config["weights"]:
+        return config["weights"][model].replace("{scale}", str(scale))
+    return RUN / "weights" / f"{model}_x{scale}.safetensors"
+
+
+def trained_weights():
+    scales = sorted({scale for _, scale in cells()})
+    trained = [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]
+    return [weights_file(model, scale) for model in trained for scale in scales]
+
+
+def used_weights():
+    scales = sorted({scale for _, scale in cells()})
+    return [weights_file(model, scale) for model in config["methods"] if model != BASELINE for scale in scales]
+
+
+def score_files():
+    return [
+        RUN / "scores" / protocol / f"{dataset}_x{scale}_{method}.csv"
+        for dataset, scale in cells()
+        for method in config["methods"]
+        for protocol in config["protocols"]
+    ]
+
+
+def order():
+    """The order of rows in the tables, as JSON for the command line."""
+    columns = {"dataset": "datasets", "scale": "scales", "method": "methods", "protocol": "protocols"}
+    return json.dumps({column: config[key] for column, key in columns.items()})
+
+
+def card_files():
+    return [RUN / name for name in ("grid.csv", "scores.csv", "model_card.md", "model_card.html", "provenance.json")]
+
+
+onstart:
+    # One run at a time in this folder. The kernel drops this lock with the process, however it ends.
+    lock_file = Path(".snakemake/srgrid.lock").open("w")
+    try:
+        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise WorkflowError("another srgrid run is at work in this folder; wait for it, or use --directory") from None
+    workflow.srgrid_lock = lock_file

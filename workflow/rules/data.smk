@@ -1,0 +1,31 @@
+rule fetch:
+    output:
+        directory(RESOURCES / "HR" / "{dataset}"),
+    log:
+        RESOURCES / "logs" / "fetch" / "{dataset}.log",
+    benchmark:
+        RESOURCES / "benchmarks" / "fetch" / "{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
+        define=json.dumps(config["define_datasets"]),
+    shell:
+        "srgrid data fetch {wildcards.dataset} {output} {params.mirror} --define {params.define:q} 2>&1 | tee {log}"
+
+
+rule verify:
+    input:
+        rules.fetch.output,
+    output:
+        RESOURCES / "verified" / "{dataset}.json",
+    log:
+        RESOURCES / "logs" / "verify" / "{dataset}.log",
+    benchmark:
+        RESOURCES / "benchmarks" / "verify" / "{dataset}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        define=json.dumps(config["define_datasets"]),
+    shell:
+        "srgrid data verify {input} --dataset {wildcards.dataset} --report {output} --define {params.define:q} 2>&1 | tee {log}"

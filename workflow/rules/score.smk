@@ -1,0 +1,41 @@
+rule score:
+    input:
+        sr=lambda w: sr_dir(w.model, w.protocol, w.dataset, w.scale),
+        hr=hr_dir("{dataset}"),
+        verified=RESOURCES / "verified" / "{dataset}.json",
+    output:
+        RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.csv",
+    log:
+        RUN / "logs" / "score" / "{protocol}_{dataset}_x{scale}_{model}.log",
+    benchmark:
+        RUN / "benchmarks" / "score" / "{protocol}_{dataset}_x{scale}_{model}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        cell=lambda w: json.dumps(
+            {"dataset": w.dataset, "scale": int(w.scale), "method": w.model, "protocol": w.protocol}
+        ),
+        define=json.dumps(config["define_protocols"]),
+    shell:
+        "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output}"
+        " --cell {params.cell:q} --define {params.define:q} > {log} 2>&1 || {{ cat {log} >&2; exit 2; }}"
+
+
+rule grid:
+    input:
+        score_files(),
+    output:
+        scores=RUN / "scores.csv",
+        grid=RUN / "grid.csv",
+        intervals=RUN / "intervals.csv",
+    log:
+        RUN / "logs" / "grid.log",
+    benchmark:
+        RUN / "benchmarks" / "grid.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        order=order(),
+        out_dir=RUN,
+    shell:
+        "srgrid grid {input} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"

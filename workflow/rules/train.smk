@@ -1,0 +1,54 @@
+rule pack:
+    input:
+        hr=[hr_dir(name) for name in config["train"]["images"]],
+        verified=[RESOURCES / "verified" / f"{name}.json" for name in config["train"]["images"]],
+    output:
+        RESOURCES / "pack" / f"{TRAINING_SET}_x{{scale}}.srpack",
+    log:
+        RESOURCES / "logs" / "pack" / f"{TRAINING_SET}_x{{scale}}.log",
+    benchmark:
+        RESOURCES / "benchmarks" / "pack" / f"{TRAINING_SET}_x{{scale}}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    shell:
+        "srgrid pack {input.hr} --scale {wildcards.scale} --out {output} 2>&1 | tee {log}"
+
+
+def warm_start(wildcards):
+    origin = {str(key): value for key, value in config["train"]["init"].items()}.get(wildcards.scale)
+    return weights_file(wildcards.model, origin) if origin else []
+
+
+# Snakemake deletes a job's outputs before it starts: the training state is not one of them, so that it survives.
+rule train:
+    input:
+        pack=rules.pack.output,
+        init=warm_start,
+    output:
+        weights=RUN / "weights" / "{model}_x{scale}.safetensors",
+        record=RUN / "weights" / "{model}_x{scale}.json",
+    log:
+        RUN / "logs" / "train" / "{model}_x{scale}.log",
+    benchmark:
+        RUN / "benchmarks" / "train" / "{model}_x{scale}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: config["train"]["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        state=RUN / "state" / "{model}_x{scale}",
+        recipe=config["train"]["recipe"],
+        settings=lambda wildcards, threads: json.dumps(
+            {
+                "seed": config["train"]["seed"],
+                "device": config["train"]["device"],
+                "threads": threads,
+                **config["train"]["settings"],
+            }
+        ),
+        init=lambda wildcards, input: f"--init {shlex.quote(str(input.init))}" if input.init else "",
+    shell:
+        "srgrid train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
+        " --state {params.state} --recipe {params.recipe} --settings {params.settings:q} {params.init}"
+        " 2>&1 | tee {log}"

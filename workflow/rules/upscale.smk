@@ -1,0 +1,41 @@
+rule upscale:
+    input:
+        lr=RESOURCES / "LR" / "{degradation}" / "{dataset}" / "x{scale}",
+        weights=lambda w: weights_file(w.model, w.scale),
+    output:
+        directory(RUN / "SR" / "{model}" / "{degradation}-8bit" / "{dataset}" / "x{scale}"),
+    log:
+        RUN / "logs" / "upscale" / "{model}_{degradation}-8bit_{dataset}_x{scale}.log",
+    benchmark:
+        RUN / "benchmarks" / "upscale" / "{model}_{degradation}-8bit_{dataset}_x{scale}.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: lambda w: 1 if w.model == BASELINE else config["train"]["threads"]
+    resources:
+        gpu=lambda w: 0 if w.model == BASELINE else GPU,
+    params:
+        kind="8bit",
+        model=lambda w, input: input.weights or w.model,
+        device=config["train"]["device"],
+        precision=config["upscale"]["precision"],
+        ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
+    shell:
+        "srgrid upscale {input.lr} {output} --model {params.model} --scale {wildcards.scale}"
+        " --degradation {wildcards.degradation} --kind {params.kind} --device {params.device}"
+        " --precision {params.precision} {params.ensemble} --threads {threads} 2>&1 | tee {log}"
+
+
+# For protocols that never round the SR: float32, four times the size, kept only until it is scored.
+use rule upscale as upscale_float with:
+    output:
+        temp(directory(RUN / "SR" / "{model}" / "{degradation}-float" / "{dataset}" / "x{scale}")),
+    log:
+        RUN / "logs" / "upscale" / "{model}_{degradation}-float_{dataset}_x{scale}.log",
+    benchmark:
+        RUN / "benchmarks" / "upscale" / "{model}_{degradation}-float_{dataset}_x{scale}.tsv"
+    params:
+        kind="float",
+        model=lambda w, input: input.weights or w.model,
+        device=config["train"]["device"],
+        precision=config["upscale"]["precision"],
+        ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
