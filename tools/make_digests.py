@@ -1,0 +1,55 @@
+"""Compute the digest files of the registry from trusted copies of the images (for maintainers).
+
+    python tools/make_digests.py MIRROR [NAME ...]
+
+MIRROR is laid out NAME/HR/*. Sets from packages and variants need no mirror of their own. Files are taken in the order
+of their names, which must be the order of the registry's image names. Training sets get no crops: nobody trains on
+a fixed crop. Look at the difference before you commit it: a digest that changes is a benchmark that changes.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from srgrid import images
+from srgrid.data import digests, registry
+from srgrid.data.sources import package_files
+from srgrid.data.variants import apply_steps
+from srgrid.errors import SrgridError
+from srgrid.progress import track
+
+
+def originals(entry: registry.Dataset, mirror: Path) -> list[Path]:
+    """The trusted files of a set, in order."""
+    if entry.sources and entry.sources[0].kind == "package":
+        return package_files(entry.sources[0])
+    return images.list_images(mirror / entry.name / "HR")
+
+
+def make(name: str, mirror: Path) -> None:
+    """Write the digest file of one set."""
+    entry = registry.get(name)
+    if entry.digest_file is None:
+        raise SrgridError(f"{name}: the registry names no digest file for it")
+    parent = registry.get(entry.parent) if entry.parent else entry
+    files = originals(parent, mirror)
+    names = entry.declared or tuple(file.stem for file in files)
+    if len(files) != entry.images:
+        raise SrgridError(f"{name}: {len(files)} files, but the registry says {entry.images} images")
+    rows = []
+    for image_name, file in track(list(zip(names, files, strict=True)), f"digests of {name}"):
+        image = apply_steps(images.read(file), entry.steps)
+        rows += digests.digest_rows(image_name, file.stem, image, digests.CROPS if entry.use == "test" else ())
+    digests.write_digests(entry.digest_file, rows)
+
+
+def main(arguments: list[str]) -> None:
+    """Make the digests of the named sets, or of all that have some."""
+    mirror, *chosen = arguments
+    for name in chosen or [name for name in registry.names() if registry.get(name).digest_file]:
+        make(name, Path(mirror))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
