@@ -3,7 +3,10 @@
 #   images --verify--> HR --lr--> LR --upscale--> SR --score--> rows --> grid --> card
 #                        \--pack--> training set --train--> weights --/
 
-configfile: "config.yaml"
+from pathlib import Path
+
+
+configfile: Path(workflow.basedir) / "config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -18,7 +21,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        card_files(),
+        RUN / "grid.csv",
 
 
 rule scores:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import os
 import sys
@@ -244,6 +243,12 @@ def grid(
     tables.make_tables(parts, out_dir, _object(order, "--order"))
 
 
-def _print_done(path: Path) -> None:
-    with path.open(newline="") as file:
-        print(f"{path}: {sum(1 for _ in csv.reader(file)) - 1} rows")
+@app.command()
+def audit(
+    run_dir: Annotated[Path, typer.Argument(help="A run's results: grid.csv and scores.csv.")],
+    parts: Annotated[list[Path], typer.Argument(help="Score files of bicubic under the choices' protocols.")],
+) -> None:
+    """Hold the grid against the published one, cell by cell, and measure what each protocol choice is worth."""
+    from srgrid.report.audit import write_audit
+
+    write_audit(run_dir, parts)

@@ -1,7 +1,9 @@
 """Paths, wildcards, targets: what the other rule files share."""
 
 import fcntl
+import functools
 import json
+import os
 import shlex
 import shutil
 import sys
@@ -11,6 +13,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from srgrid.choices import choice_definitions, choices
 from srgrid.config import check
 from srgrid.data import registry
 from srgrid.degrade import DEGRADATIONS, degradation_of
@@ -33,10 +36,17 @@ or_stop(check, config, Path(workflow.basedir) / "workflow/schemas/config.schema.
 
 RUN = Path("results") / config["run"]
 RESOURCES = Path("resources")
-PROTOCOLS = or_stop(protocols, config["define_protocols"])
-DATASETS = or_stop(registry.load_registry, config["define_datasets"])
+DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
+PROTOCOLS = or_stop(protocols, DEFINITIONS)
+MIRROR = config["mirror"] or os.environ.get("SRGRID_MIRROR")
 TRAINING_SET = "+".join(config["train"]["images"])
 GPU = int(config["train"]["device"] == "cuda" or (config["train"]["device"] == "auto" and bool(shutil.which("nvidia-smi"))))
+
+
+@functools.cache
+def dataset(name):
+    """The registry's entry of a data set, a config's own, or a folder of the mirror."""
+    return or_stop(registry.resolve, name, MIRROR, config["define_datasets"])
 
 
 def known_method(name):
@@ -45,7 +55,7 @@ def known_method(name):
 
 
 for name in [*config["datasets"], *config["train"]["images"]]:
-    or_stop(registry.get, name, DATASETS)
+    dataset(name)
 for name in config["protocols"]:
     or_stop(get_protocol, name, PROTOCOLS)
 for name in config["methods"]:
@@ -62,29 +72,30 @@ wildcard_constraints:
 
 # `srgrid` in the rules: this interpreter's, or with --sdm conda that of the rule's environment; always this source tree.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
-shell.prefix(
-    f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir) / 'src'))}; srgrid() {{ {PYTHON} -m srgrid \"$@\"; }}; "
-)
+SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
+shell.prefix("export PYTHONPATH=" + SOURCE + "; srgrid() {{ " + PYTHON + ' -m srgrid "$@"; }}; ')
 
 
 def cells():
     """(dataset, scale) of every row of the grid; a data set may be declared for some scales alone."""
-    for dataset in config["datasets"]:
-        allowed = registry.get(dataset, DATASETS).scales or config["scales"]
-        for scale in config["scales"]:
-            if scale in allowed:
-                yield dataset, scale
+    for name in config["datasets"]:
+        allowed = dataset(name).scales or config["scales"]
+        yield from ((name, scale) for scale in config["scales"] if scale in allowed)
 
 
-def hr_dir(dataset):
-    return RESOURCES / "HR" / dataset
+def hr_dir(name):
+    return RESOURCES / "HR" / name
+
+
+def verified(name):
+    return RESOURCES / "verified" / f"{name}.json"
 
 
 def sr_dir(model, protocol, dataset, scale):
     """Where the SR images that a protocol scores are; those of a model are floats if the protocol never rounds."""
-    rule = PROTOCOLS[protocol]
-    kind = "8bit" if rule.quantise or model == BASELINE else "float"
-    return RUN / "SR" / model / f"{degradation_of(rule)}-{kind}" / dataset / f"x{scale}"
+    definition = PROTOCOLS[protocol]
+    kind = "8bit" if definition.quantise or model == BASELINE else "float"
+    return RUN / "SR" / model / f"{degradation_of(definition)}-{kind}" / dataset / f"x{scale}"
 
 
 def weights_file(model, scale):
@@ -92,7 +103,8 @@ def weights_file(model, scale):
     if model == BASELINE:
         return []
     if model in config["weights"]:
-        return config["weights"][model].replace("{scale}", str(scale))
+        given = Path(config["weights"][model].replace("{scale}", str(scale)))
+        return given if given.exists() else Path(workflow.basedir) / given
     return RUN / "weights" / f"{model}_x{scale}.safetensors"
 
 
@@ -113,6 +125,16 @@ def score_files():
         for dataset, scale in cells()
         for method in config["methods"]
         for protocol in config["protocols"]
+    ]
+
+
+def choice_scores():
+    """Scores of bicubic under the protocols that the audit compares and the grid lacks."""
+    names = {name for choice in choices() for name in (choice.before, choice.after)} - set(config["protocols"])
+    return [
+        RUN / "scores" / protocol / f"{name}_x{scale}_{BASELINE}.csv"
+        for name, scale in cells()
+        for protocol in sorted(names)
     ]
 
 

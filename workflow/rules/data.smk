@@ -18,7 +18,7 @@ rule verify:
     input:
         rules.fetch.output,
     output:
-        RESOURCES / "verified" / "{dataset}.json",
+        verified("{dataset}"),
     log:
         RESOURCES / "logs" / "verify" / "{dataset}.log",
     benchmark:

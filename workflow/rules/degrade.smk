@@ -1,12 +1,12 @@
-def lr_source(wildcards):
-    """The HR images that LR ones are made from: a variant's may come from its parent's."""
-    return hr_dir(registry.lr_source(wildcards.dataset, DATASETS).dataset)
+# The LR images of a variant such as Urban100-half are those of another set, at a multiple of the scale.
+def lr_origin(wildcards):
+    return dataset(wildcards.dataset).lr_of or wildcards.dataset
 
 
 rule lr:
     input:
-        hr=lr_source,
-        verified=RESOURCES / "verified" / "{dataset}.json",
+        hr=lambda w: hr_dir(lr_origin(w)),
+        verified=lambda w: verified(lr_origin(w)),
     output:
         directory(RESOURCES / "LR" / "{degradation}" / "{dataset}" / "x{scale}"),
     log:
@@ -16,6 +16,6 @@ rule lr:
     conda:
         "../../envs/data.yaml"
     params:
-        scale=lambda w: int(w.scale) * registry.lr_source(w.dataset, DATASETS).factor,
+        scale=lambda w: int(w.scale) * dataset(w.dataset).lr_times,
     shell:
         "srgrid lr {input.hr} {output} --scale {params.scale} --degradation {wildcards.degradation} 2>&1 | tee {log}"

@@ -2,7 +2,7 @@ rule score:
     input:
         sr=lambda w: sr_dir(w.model, w.protocol, w.dataset, w.scale),
         hr=hr_dir("{dataset}"),
-        verified=RESOURCES / "verified" / "{dataset}.json",
+        verified=verified("{dataset}"),
     output:
         RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.csv",
     log:
@@ -15,7 +15,7 @@ rule score:
         cell=lambda w: json.dumps(
             {"dataset": w.dataset, "scale": int(w.scale), "method": w.model, "protocol": w.protocol}
         ),
-        define=json.dumps(config["define_protocols"]),
+        define=json.dumps(DEFINITIONS),
     shell:
         "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output}"
         " --cell {params.cell:q} --define {params.define:q} > {log} 2>&1 || {{ cat {log} >&2; exit 2; }}"

@@ -1,7 +1,7 @@
 rule pack:
     input:
         hr=[hr_dir(name) for name in config["train"]["images"]],
-        verified=[RESOURCES / "verified" / f"{name}.json" for name in config["train"]["images"]],
+        verified=[verified(name) for name in config["train"]["images"]],
     output:
         RESOURCES / "pack" / f"{TRAINING_SET}_x{{scale}}.srpack",
     log:
