@@ -1,0 +1,8 @@
+"""Benchmark images: the registry, fetching and verifying, and Hugging Face datasets. Imports nothing heavy."""
+
+from __future__ import annotations
+
+from srgrid.data.fetch import fetch
+from srgrid.data.registry import get, load_registry, names, resolve
+
+__all__ = ["fetch", "get", "load_registry", "names", "resolve"]

@@ -50,7 +50,8 @@ def thumbprint(image: images.Array) -> Thumbprint:
     top, left = (np.arange(GRID) * n // GRID for n in (height, width))
     sums = np.add.reduceat(np.add.reduceat(grey, top, axis=0), left, axis=1)
     areas = np.diff(top, append=height)[:, None] * np.diff(left, append=width)
-    return np.rint(sums / areas).astype(np.int16).ravel()
+    means: Thumbprint = np.rint(sums / areas).astype(np.int16)
+    return means.ravel()
 
 
 def digest_rows(name: str, original: str, image: images.Array, crops: Iterable[int] = CROPS) -> list[dict[str, str]]:

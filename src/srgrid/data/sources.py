@@ -3,10 +3,58 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
-from srgrid.data.registry import Source
+from srgrid import images
+from srgrid.data.registry import Dataset, Source
 from srgrid.errors import SrgridError
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Files that should hold a data set's images."""
+
+    label: str  # for messages: where the files are
+    kind: str  # mirror, package or archive: for manifests, the same on every machine
+    files: tuple[Path, ...]
+    strict: bool  # every file must be an image of the set, and not under another image's name
+
+
+def mirror_folder(mirror: str | os.PathLike[str] | None) -> Path | None:
+    """The mirror to use: the argument, else SRGRID_MIRROR, else none. Raises SrgridError if it is not a folder."""
+    chosen = mirror or os.environ.get("SRGRID_MIRROR")
+    if not chosen:
+        return None
+    folder = Path(chosen)
+    if not folder.is_dir():
+        raise SrgridError(
+            f"mirror {folder}: there is no such folder; give one laid out NAME/HR/*, or unset SRGRID_MIRROR"
+        )
+    return folder
+
+
+def in_mirror(entry: Dataset, mirror: Path) -> Origin | None:
+    """A data set's files in a mirror: NAME/HR/*, else any layout under NAME (or another of its names); else None.
+
+    In another layout files are recognised by their pixels alone, so it is tried only if digests are known.
+    """
+    folders = [mirror / name for name in (entry.name, *entry.aliases)]
+    for folder in folders:
+        if (folder / "HR").is_dir():
+            return Origin(str(folder / "HR"), "mirror", tuple(images.list_images(folder / "HR")), strict=True)
+    for folder in folders if entry.known else []:
+        files = tuple(all_images(folder))
+        if files:
+            return Origin(str(folder), "mirror", files, strict=False)
+    return None
+
+
+def in_package(source: Source) -> Origin:
+    """The files of a package source. Raises as `package_files`."""
+    return Origin(source.label, source.label, tuple(package_files(source)), strict=True)
 
 
 def package_files(source: Source) -> list[Path]:
@@ -23,3 +71,11 @@ def package_files(source: Source) -> list[Path]:
     if missing:
         raise SrgridError(f"the installed package {source.package} ships no {', '.join(missing)}; update the package")
     return files
+
+
+def all_images(folder: Path) -> Iterator[Path]:
+    """Every image file in a folder and its subfolders, sorted, hidden ones aside."""
+    for file in sorted(folder.rglob("*")):
+        hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
+        if not hidden and file.suffix.lower() in images.EXTENSIONS and file.is_file():
+            yield file

@@ -1,0 +1,96 @@
+"""Fetch a data set: find its files, recognise every image, write 8-bit PNGs under the field's names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from srgrid import images
+from srgrid.data import registry, sources
+from srgrid.data.registry import Dataset
+from srgrid.data.take import Entries, Leaf, take
+from srgrid.errors import SrgridError
+
+Steps = tuple[tuple[str, Fraction], ...]
+
+
+def fetch(
+    name: str,
+    out_dir: str | os.PathLike[str],
+    mirror: str | os.PathLike[str] | None = None,
+    *,
+    extra: Mapping[str, Any] | None = None,
+    threads: int | None = None,
+) -> None:
+    """Write the HR images of a data set to `out_dir` (8-bit PNG, named by the registry) with a manifest.
+
+    Images come from `mirror` (default: the environment variable SRGRID_MIRROR), laid out NAME/HR/*, if it has the set;
+    else from an installed package or the set's public hosts, in the registry's order. Where digests are known, every
+    image is recognised by its pixels, whatever its file is called; a damaged, swapped, re-compressed or missing one
+    stops with a SrgridError that lists all of them, and `out_dir` is left as it was. `extra` holds data sets
+    of the user's own (form: registry.yaml). Variants and composed sets are made from their parents.
+    """
+    folder = sources.mirror_folder(mirror)
+    entry = registry.resolve(name, folder, extra)
+    with images.staged_dir(Path(out_dir)) as staged:
+        entries: Entries = {}
+        origins: dict[str, str] = {}
+        for leaf in _leaves(entry, extra):
+            taken, origins[leaf.entry.name] = _take_leaf(leaf, staged, folder, threads)
+            entries |= taken
+        _check_variant(entry, entries)
+        made_by = {"step": "fetch", "dataset": name, "origins": origins, "verified": _verified(entry, extra)}
+        images.write_manifest(staged, made_by, entries)
+
+
+def _leaves(entry: Dataset, extra: Mapping[str, Any] | None, steps: Steps = (), prefix: str = "") -> Iterator[Leaf]:
+    """The sets with files of their own that a variant or a composed set is made of."""
+    if entry.parts:
+        for part in entry.parts:
+            yield from _leaves(registry.get(part, extra), extra, steps, f"{prefix}{part}_")
+    elif entry.parent:
+        yield from _leaves(registry.get(entry.parent, extra), extra, entry.steps + steps, prefix)
+    else:
+        yield Leaf(entry, steps, prefix)
+
+
+def _take_leaf(leaf: Leaf, out: Path, mirror: Path | None, threads: int | None) -> tuple[Entries, str]:
+    """A mirror or package that has the set must have it whole; among the public hosts the next one is tried."""
+    origin = sources.in_mirror(leaf.entry, mirror) if mirror else None
+    if origin is None and leaf.entry.sources and leaf.entry.sources[0].kind == "package":
+        origin = sources.in_package(leaf.entry.sources[0])
+    if origin is not None:
+        return take(leaf, origin, out, threads), origin.kind
+    from srgrid.data.download import archives
+
+    troubles = []
+    for attempt in archives(leaf.entry):
+        try:
+            with attempt as origin:
+                return take(leaf, origin, out, threads), origin.kind
+        except SrgridError as error:
+            troubles.append(f"  {error}")
+    raise SrgridError(_what_to_do(leaf.entry, mirror, troubles))
+
+
+def _what_to_do(entry: Dataset, mirror: Path | None, troubles: list[str]) -> str:
+    where = f"{mirror or 'MIRROR'}/{entry.name}/HR/"
+    pages = [source.page or source.url for source in entry.sources]
+    lines = [f"{entry.name}: its images could not be had", *troubles]
+    lines.append(f"Put its {entry.images} HR images into {where}")
+    lines[-1] += "" if mirror else " and give MIRROR with --mirror or SRGRID_MIRROR"
+    return "\n".join([*lines, *(f"  they are at {page}" for page in pages)])
+
+
+def _verified(entry: Dataset, extra: Mapping[str, Any] | None) -> bool:
+    return all(leaf.entry.known for leaf in _leaves(entry, extra))
+
+
+def _check_variant(entry: Dataset, entries: Entries) -> None:
+    """A variant's own digests guard the steps that make it."""
+    for known in entry.known.values():
+        if entries[f"{known.image}.png"]["sha256"] != known.sha256:
+            raise SrgridError(f"{entry.name}: {known.image} was not made as the registry says; its digest differs")
