@@ -2,6 +2,7 @@
 
 import math
 import re
+import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -60,14 +61,14 @@ def build_card(
 def render_markdown(data: CardData, templates: Path | None = None) -> str:
     """The card as Markdown with the Hub's front matter (`model-index` included)."""
     env = _environment(templates, autoescape=False)
-    text = _render(env, "card.md.j2", {**_context(data), "front_matter": front_matter(data)})
+    text = _render(env, "card.md.j2", {**_context(data, env), "front_matter": front_matter(data)})
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
 def render_html(data: CardData, templates: Path | None = None) -> str:
     """The card as one HTML file that asks nothing of the network."""
     env = _environment(templates, autoescape=True)
-    context = _context(data)
+    context = _context(data, env)
     parts = {name: Markup(_source(env, name)) for name in ("page.css", "page.js", "compare.js", "plots.js")}
     downloads = {name: data_link(text, "text/csv;charset=utf-8") for name, text in data.downloads.items()}
     downloads["references.bib"] = data_link(context["bibtex"], "text/plain;charset=utf-8")
@@ -88,11 +89,17 @@ def _environment(templates: Path | None, *, autoescape: bool) -> Environment:
             raise SrgridError(f"{templates} is no folder of templates: give one, or leave the key out.")
         loaders.insert(0, FileSystemLoader(templates))
     env = Environment(
-        loader=ChoiceLoader(loaders), autoescape=autoescape, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=ChoiceLoader(loaders),
+        autoescape=autoescape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
         keep_trailing_newline=True,
-    )  # fmt: skip
+    )
     env.filters["md"] = md
     env.filters["slug"] = slug
+    env.filters["shell"] = shell_word
+    env.filters["fence"] = fenced
     return env
 
 
@@ -110,7 +117,7 @@ def _render(env: Environment, name: str, context: Mapping[str, Any]) -> str:
         ) from None
 
 
-def _context(data: CardData) -> dict[str, Any]:
+def _context(data: CardData, env: Environment) -> dict[str, Any]:
     defined = protocols(data.provenance.get("config", {}).get("define_protocols"))
     table = views.rows(data)
     return {
@@ -122,9 +129,12 @@ def _context(data: CardData) -> dict[str, Any]:
         "hub": {name: hub_name(name) for name in data.order["dataset"]},
         "verdicts": views.audit_verdicts(data),
         "baseline": BASELINE,
+        "has_bam": any("bam" in method for method in data.methods),
+        "sources": list(dict.fromkeys((value.title, value.url) for value in data.published)),
+        "notes": list(dict.fromkeys(value.note for value in data.published if value.note)),
         "filled": sum(not cell.missing for row in table for cell in row.cells),
         "total": sum(len(row.cells) for row in table),
-        "bibtex": (Path(__file__).parent / "templates" / "references.bib").read_text(encoding="utf-8"),
+        "bibtex": _source(env, "references.bib"),
         "command": data.provenance.get("command", ""),
     }
 
@@ -138,13 +148,23 @@ def md(value: object) -> str:
     return _MD_SPECIAL.sub(r"\\\1", text).replace("\r", " ").replace("\n", " ")
 
 
+def shell_word(value: object) -> str:
+    """Text as one word of a shell command on one line inside a Markdown code block."""
+    return fenced(shlex.quote(" ".join(str(value).split())))
+
+
+def fenced(value: object) -> str:
+    """Text for a Markdown code block, which it cannot end."""
+    return str(value).replace("```", "` ` `")
+
+
 def slug(value: object) -> str:
     """Text as an HTML id."""
     return re.sub(r"[^a-z0-9]+", "-", str(value).lower()).strip("-")
 
 
 def front_matter(data: CardData) -> str:
-    """The Hub's YAML: license, tags, datasets, metrics, pipeline tag and the model-index; `data.meta` has the last word."""
+    """The Hub's YAML: license, tags, datasets, metrics, pipeline tag, model-index; `data.meta` has the last word."""
     hub = [hub_name(name) for name in [*_training_sets(data), *data.order["dataset"]]]
     card: dict[str, Any] = {
         "license": "apache-2.0",
@@ -166,7 +186,7 @@ def _training_sets(data: CardData) -> list[str]:
 
 
 def model_index(data: CardData) -> list[dict[str, Any]]:
-    """One entry per model (bicubic only if nothing else was run), one result per dataset and scale, headline protocol."""
+    """One entry per model (bicubic if there is no other), one result per dataset and scale, headline protocol."""
     index = []
     for method in data.methods or [BASELINE]:
         cells = data.grid[(data.grid["method"] == method) & (data.grid["protocol"] == data.protocol)]

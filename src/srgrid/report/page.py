@@ -74,7 +74,7 @@ def page_data(data: CardData, budget: int) -> dict[str, Any]:
         "previews": _previews(data, assets, budget),
         "assets": assets.links,
         "published": [
-            {"source": p.title, "dataset": p.dataset, "scale": p.scale, "method": p.method, "protocol": p.protocol,
+            {"label": p.label, "dataset": p.dataset, "scale": p.scale, "method": p.method, "protocol": p.protocol,
              "psnr": p.psnr, "ssim": p.ssim, "text": p.text, "note": p.note}
             for p in data.published
         ],

@@ -13,6 +13,7 @@ class Published:
     """One printed cell: as printed ("33.64/0.9292"), its numbers, where from, and the protocol it compares under."""
 
     source: str
+    label: str
     title: str
     url: str
     dataset: str
@@ -41,7 +42,15 @@ def published() -> list[Published]:
         for dataset, cells in block["cells"].items():
             for scale, text in cells.items():
                 psnr, ssim = map(float, text.split("/"))
-                where = (block["source"], source["title"], source["url"], dataset, int(scale), block["method"])
+                where = (
+                    block["source"],
+                    source["label"],
+                    source["title"],
+                    source["url"],
+                    dataset,
+                    int(scale),
+                    block["method"],
+                )
                 found.append(Published(*where, block["protocol"], text, psnr, ssim, block.get("note", "")))
     return found
 

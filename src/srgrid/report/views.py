@@ -83,7 +83,7 @@ def rows(data: CardData) -> list[RowView]:
 def _cell(data: CardData, key: tuple[Any, ...], present: dict[str, Any], ends: dict[Any, Any]) -> CellView:
     method = key[2]
     if method not in present:
-        return CellView(method, missing=data.missing[key])  # type: ignore[index]
+        return CellView(method, missing=data.missing[key])
     psnr, ssim, _ = present[method]
     top_psnr = max(round(values[0], 2) for values in present.values())
     top_ssim = max(round(values[1], 4) for values in present.values())
@@ -176,7 +176,7 @@ def duration(facts: dict[str, Any]) -> str:
 
 
 def gain_matrix(data: CardData) -> list[dict[str, Any]]:
-    """Per dataset and scale, under the headline protocol: the best method's PSNR gain over bicubic, or why there is none."""
+    """Per dataset and scale, headline protocol: the best method's PSNR gain over bicubic, or why there is none."""
     matrix = []
     for row in rows(data):
         if row.protocol != data.protocol:

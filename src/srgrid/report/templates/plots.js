@@ -1,0 +1,161 @@
+"use strict";
+/* Plots drawn as SVG at the width they have on the screen, so that their text keeps its size. */
+(() => {
+  const { $, make, data } = SR;
+  const COLOURS = ["var(--cool)", "var(--accent)", "#6d8b3c", "#9a6bb5", "#b08a2e", "#4c9a92"];
+  const svg = (tag, attributes = {}, ...children) => {
+    const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
+    for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
+    node.append(...children.map((child) => (child instanceof Node ? child : document.createTextNode(String(child)))));
+    return node;
+  };
+  const ticks = (low, high, count) => {
+    const raw = (high - low || 1) / count, power = 10 ** Math.floor(Math.log10(raw));
+    const step = [1, 2, 5, 10].map((k) => k * power).find((k) => k >= raw);
+    const found = [];
+    for (let value = Math.ceil(low / step - 1e-9) * step; value <= high + step * 1e-9; value += step) found.push(Number(value.toPrecision(12)));
+    return found;
+  };
+  const linear = (from, to) => (value) => to[0] + ((value - from[0]) / (from[1] - from[0] || 1)) * (to[1] - to[0]);
+  const padded = (values, share = 0.06) => {
+    const low = Math.min(...values), high = Math.max(...values), more = (high - low || Math.abs(high) || 1) * share;
+    return [low - more, high + more];
+  };
+  const quantile = (sorted, q) => {
+    const at = (sorted.length - 1) * q, k = Math.floor(at);
+    return sorted[k] + (at - k) * ((sorted[k + 1] ?? sorted[k]) - sorted[k]);
+  };
+  const minus = (text) => String(text).replace("-", "−");
+  const canvas = (width, height, label) => svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label });
+  const yAxis = (chart, scale, values, x, end) => values.forEach((value) => chart.append(
+    svg("line", { x1: x, x2: end, y1: scale(value), y2: scale(value), class: value === 0 ? "zero" : "axis" }),
+    svg("text", { x: x - 7, y: scale(value) + 4, "text-anchor": "end" }, minus(value)),
+  ));
+  const nothing = (host, why) => host.replaceChildren(make("p", { class: "note" }, why));
+  const now = () => ({ dataset: $("#p-dataset").value, scale: Number($("#p-scale").value), method: $("#p-method").value, protocol: $("#p-protocol").value });
+
+  const gainPlot = (host, width) => {
+    const { dataset, scale, method, protocol } = now(), rows = SR.gains(dataset, scale, method, protocol);
+    if (!rows || !rows.length) return nothing(host, `No gain to show: ${method} ${SR.missing(dataset, scale, method, protocol)}.`);
+    rows.sort((a, b) => b.gain - a.gain);
+    const height = 250, left = 46, values = rows.map((row) => row.gain), y = linear(padded([0, ...values]).reverse(), [10, height - 26]);
+    const losses = values.filter((value) => value < 0).length, mean = values.reduce((a, b) => a + b) / values.length;
+    const chart = canvas(width, height, `${rows.length} images sorted by PSNR gain of ${method} over bicubic: mean ${SR.signed(mean, 2)} dB, ${losses} losses`);
+    yAxis(chart, y, ticks(...padded([0, ...values], 0), 5), left, width);
+    const slot = (width - left) / rows.length;
+    const shot = data.previews.find((s) => s.dataset === dataset && s.scale === scale);
+    rows.forEach((row, k) => {
+      const has = shot && shot.images.some((image) => image.image === row.image);
+      const bar = svg("rect", { x: left + k * slot + slot * 0.1, width: Math.max(slot * 0.8, 0.5), y: Math.min(y(0), y(row.gain)), height: Math.abs(y(row.gain) - y(0)), class: (row.gain < 0 ? "down" : "up") + (has ? " shown" : "") }, svg("title", {}, `${row.image}: ${SR.signed(row.gain, 2)} dB`));
+      if (has) {
+        bar.addEventListener("click", () => { SR.open({ dataset, scale, method, protocol, image: row.image }); $("#compare").scrollIntoView(); });
+        chart.append(svg("rect", { x: left + k * slot + slot / 2 - 2, y: height - 22, width: 4, height: 4, class: "mark" }));
+      }
+      chart.append(bar);
+    });
+    chart.append(svg("line", { x1: left, x2: width, y1: y(mean), y2: y(mean), class: "dash" }), svg("text", { x: width, y: y(mean) - 6, "text-anchor": "end", class: "strong" }, `mean ${SR.signed(mean, 2)} dB`));
+    chart.append(svg("text", { x: left, y: height - 4 }, "largest gain"), svg("text", { x: width, y: height - 4, "text-anchor": "end" }, losses ? "largest loss" : "smallest gain"));
+    host.replaceChildren(chart);
+  };
+
+  const spreadPlot = (host, width) => {
+    const { scale, method, protocol } = now();
+    const sets = data.order.dataset.map((dataset) => ({ dataset, rows: SR.gains(dataset, scale, method, protocol) || [] }));
+    const all = sets.flatMap((set) => set.rows.map((row) => row.gain));
+    if (!all.length) return nothing(host, `No gains of ${method} at ×${scale} under ${protocol} in this run.`);
+    const height = 34 + sets.length * 48, left = Math.min(130, width * 0.3), x = linear(padded([0, ...all]), [left, width - 8]);
+    const chart = canvas(width, height, `Distribution of PSNR gain over bicubic per data set, ${method} at x${scale}`);
+    for (const value of ticks(...padded([0, ...all], 0), 6)) chart.append(svg("line", { x1: x(value), x2: x(value), y1: 4, y2: height - 24, class: value === 0 ? "zero" : "axis" }), svg("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, minus(value)));
+    sets.forEach(({ dataset, rows }, k) => {
+      const y = 28 + k * 48, sorted = rows.map((row) => row.gain).sort((a, b) => a - b);
+      chart.append(svg("text", { x: 0, y: y + 4, class: "strong" }, dataset));
+      if (!rows.length) return chart.append(svg("text", { x: left + 6, y: y + 4 }, SR.missing(dataset, scale, method, protocol)));
+      rows.forEach((row, n) => chart.append(svg("circle", { cx: x(row.gain), cy: y + (((n * 7) % 11) / 10 - 0.5) * 22, r: 2.6, class: "dot" }, svg("title", {}, `${row.image}: ${SR.signed(row.gain, 2)} dB`))));
+      const [q1, q2, q3] = [0.25, 0.5, 0.75].map((q) => x(quantile(sorted, q)));
+      chart.append(svg("rect", { x: q1, y: y - 15, width: Math.max(q3 - q1, 1), height: 30, class: "box" }), svg("line", { x1: q2, x2: q2, y1: y - 15, y2: y + 15, class: "box" }));
+      return null;
+    });
+    host.replaceChildren(chart);
+  };
+
+  const sizePlot = (host, width) => {
+    const { dataset, scale, protocol } = now(), by = $("#p-cost").value;
+    const mean = (method) => { const cell = SR.cell(dataset, scale, method, protocol); return cell ? SR.number(cell.psnr_ci[0]) : null; };
+    const points = data.models.filter((m) => m.scale === scale && m[by] && Number.isFinite(mean(m.method)) && mean(m.method) !== null).map((m) => ({ name: m.method, cost: m[by], psnr: mean(m.method) }));
+    const base = mean("bicubic");
+    if (!points.length) return nothing(host, `No model of ×${scale} in this run has both a score on ${dataset} and a recorded ${by === "parameters" ? "number of parameters" : "training time"}.`);
+    const height = 250, left = 46, costs = points.map((p) => Math.log10(p.cost));
+    const x = linear([Math.floor(Math.min(...costs) - 0.3), Math.ceil(Math.max(...costs) + 0.3)], [left, width - 10]);
+    const range = padded([...points.map((p) => p.psnr), ...(base === null ? [] : [base])], 0.12), y = linear([range[1], range[0]], [10, height - 40]);
+    const chart = canvas(width, height, `Mean PSNR on ${dataset} x${scale} against ${by}: ${points.map((p) => `${p.name} ${p.cost}, ${p.psnr.toFixed(2)} dB`).join("; ")}`);
+    yAxis(chart, y, ticks(...range, 5), left, width);
+    for (let power = Math.floor(Math.min(...costs) - 0.3); power <= Math.ceil(Math.max(...costs) + 0.3); power += 1) {
+      const shown = by === "parameters" ? (power >= 6 ? `${10 ** (power - 6)} M` : power >= 3 ? `${10 ** (power - 3)} k` : 10 ** power) : `${10 ** power} s`;
+      chart.append(svg("text", { x: x(power), y: height - 22, "text-anchor": "middle" }, shown));
+    }
+    chart.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, by === "parameters" ? "parameters, log scale" : "measured training time, log scale"));
+    if (base !== null) chart.append(svg("line", { x1: left, x2: width, y1: y(base), y2: y(base), class: "dash" }), svg("text", { x: left + 4, y: y(base) - 6, class: "strong" }, `bicubic ${SR.fixed(base, 2)} dB`));
+    for (const p of points) {
+      const at = x(Math.log10(p.cost)), late = at > width * 0.6;
+      chart.append(svg("circle", { cx: at, cy: y(p.psnr), r: 5.5, class: "mark" }), svg("text", { x: at + (late ? -10 : 10), y: y(p.psnr) + 4, "text-anchor": late ? "end" : "start", class: "strong" }, `${p.name} ${SR.fixed(p.psnr, 2)} dB`));
+    }
+    host.replaceChildren(chart);
+  };
+
+  const curvePlot = (host, width) => {
+    const name = $("#p-series").value, lines = data.curves.filter((curve) => curve.series[name]);
+    if (!lines.length) return nothing(host, "This run holds no training log: nothing was trained in it.");
+    const height = 250, left = 58, points = lines.flatMap((line) => line.series[name]);
+    const range = padded(points.map((p) => p[1])), y = linear([range[1], range[0]], [24, height - 40]), end = Math.max(...points.map((p) => p[0])), x = linear([0, end], [left, width - 12]);
+    const chart = canvas(width, height, `Training curves of ${lines.map((line) => line.name).join(", ")}: ${name} over steps`);
+    yAxis(chart, y, ticks(...range, 5), left, width);
+    for (const value of ticks(0, end, width < 420 ? 3 : 5)) chart.append(svg("text", { x: x(value), y: height - 22, "text-anchor": "middle" }, value));
+    chart.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, "step"));
+    lines.forEach((line, k) => {
+      const colour = COLOURS[k % COLOURS.length];
+      chart.append(svg("polyline", { points: line.series[name].map((p) => `${x(p[0]).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" "), class: "line", style: `stroke: ${colour}` }));
+      chart.append(svg("rect", { x: left + k * 130, y: 4, width: 14, height: 3, style: `fill: ${colour}` }), svg("text", { x: left + k * 130 + 20, y: 10, class: "strong" }, line.name));
+    });
+    host.replaceChildren(chart);
+  };
+
+  const publishedPlot = (host, width) => {
+    const rows = data.published.map((p) => {
+      const cell = SR.cell(p.dataset, p.scale, p.method, p.protocol);
+      return { ...p, remade: cell ? SR.number(cell.psnr_ci[0]) : null, ssim_remade: cell ? cell.ssim_ci[0] : null };
+    }).filter((p) => data.order.method.includes(p.method));
+    const met = rows.filter((p) => p.remade !== null && Number.isFinite(p.remade));
+    if (!met.length) return nothing(host, rows.length ? "Published values exist, but none of them under a protocol and for a method of this run." : "Nothing was published for these data sets and methods.");
+    const narrow = width < 620, left = narrow ? 0 : 270, line = narrow ? 44 : 26, right = narrow ? 0 : 200, height = met.length * line + 40;
+    const x = linear(padded([0, -0.1, 0.1, ...met.map((p) => p.remade - p.psnr)]), [left + 6, width - right - 6]);
+    const chart = canvas(width, height, `Re-made minus published PSNR of ${met.length} cells under the same protocol`);
+    for (const value of ticks(...padded([0, -0.1, 0.1, ...met.map((p) => p.remade - p.psnr)], 0), narrow ? 4 : 6)) chart.append(svg("line", { x1: x(value), x2: x(value), y1: 0, y2: height - 28, class: value === 0 ? "zero" : "axis" }), svg("text", { x: x(value), y: height - 12, "text-anchor": "middle" }, minus(value)));
+    met.forEach((p, k) => {
+      const y = k * line + (narrow ? 32 : 14), difference = p.remade - p.psnr, decimals = (p.text.split("/")[0].split(".")[1] || "").length;
+      const same = p.remade.toFixed(decimals) === p.psnr.toFixed(decimals);
+      chart.append(svg("text", { x: 0, y: narrow ? y - 14 : y + 4, class: "strong" }, `${p.dataset} ×${p.scale} ${p.method} (${p.label}, ${p.protocol})`));
+      chart.append(svg("line", { x1: x(0), x2: x(difference), y1: y, y2: y, style: "stroke: currentColor; stroke-width: 1.5" }), svg("circle", { cx: x(difference), cy: y, r: 5, class: same ? "up" : "down" }, svg("title", {}, `published ${p.text}, re-made ${SR.fixed(p.remade, 4)} dB`)));
+      if (!narrow) chart.append(svg("text", { x: width, y: y + 4, "text-anchor": "end", class: same ? "strong" : "" }, `${p.psnr.toFixed(decimals)} → ${p.remade.toFixed(decimals)}${same ? "  same digits" : `  ${SR.signed(difference, 2)} dB`}`));
+    });
+    host.replaceChildren(chart);
+    const others = rows.length - met.length;
+    if (others) host.append(make("p", { class: "note" }, `${others} more published values have no re-made cell under the same protocol in this run.`));
+  };
+
+  const plots = { gain: gainPlot, spread: spreadPlot, size: sizePlot, curve: curvePlot, published: publishedPlot };
+  const draw = () => { for (const [name, plot] of Object.entries(plots)) { const host = $(`#plot-${name}`); plot(host, Math.max(host.clientWidth, 240)); } };
+
+  SR.options($("#p-dataset"), data.order.dataset, data.order.dataset[0]);
+  SR.options($("#p-scale"), data.order.scale, data.order.scale[0], (value) => `×${value}`);
+  SR.options($("#p-method"), SR.models.length ? SR.models : ["bicubic"]);
+  SR.options($("#p-protocol"), data.order.protocol);
+  const first = data.cells.find((cell) => cell.method !== "bicubic");
+  if (first) { $("#p-dataset").value = first.dataset; $("#p-scale").value = first.scale; $("#p-method").value = first.method; }
+  const series = [...new Set(data.curves.flatMap((curve) => Object.keys(curve.series)))];
+  const liked = series.find((name) => /psnr/i.test(name)) || series.find((name) => /loss/i.test(name)) || series[0];
+  SR.options($("#p-series"), series.length ? series : ["none"], liked);
+  if (!data.models.some((m) => m.seconds)) $("#p-cost option[value=seconds]").remove();
+  for (const select of SR.$$("#plots select")) select.addEventListener("change", draw);
+  let width = 0;
+  new ResizeObserver(() => { const next = $("#plots").clientWidth; if (next !== width) { width = next; draw(); } }).observe($("#plots"));
+})();
