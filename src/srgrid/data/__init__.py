@@ -4,5 +4,6 @@ from __future__ import annotations
 
 from srgrid.data.fetch import fetch
 from srgrid.data.registry import get, load_registry, names, resolve
+from srgrid.data.verify import verify_dir
 
-__all__ = ["fetch", "get", "load_registry", "names", "resolve"]
+__all__ = ["fetch", "get", "load_registry", "names", "resolve", "verify_dir"]

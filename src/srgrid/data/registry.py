@@ -80,6 +80,12 @@ class Dataset:
         """The images' names in the field's order; empty if only the files can tell."""
         return self.declared or tuple(self.known)
 
+    def image_of(self, stem: str) -> str:
+        """The image that a file's name claims to hold: the field's name, or the original release's; empty if none."""
+        if stem in self.image_names:
+            return stem
+        return next((known.image for known in self.known.values() if known.original == stem), "")
+
 
 def load_registry(extra: Mapping[str, Any] | None = None) -> dict[str, Dataset]:
     """All data sets by name: the built-in ones and `extra` (the config's define_datasets; wins over a built-in name).

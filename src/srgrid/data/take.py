@@ -61,7 +61,7 @@ def _each(work: Any, leaf: Leaf, files: tuple[Path, ...], threads: int | None) -
 
 
 def _recognised(file: Path, leaf: Leaf, origin: Origin, catalogue: Catalogue, out: Path) -> _Outcome:
-    by_name = _named(file.stem, leaf.entry)
+    by_name = leaf.entry.image_of(file.stem)
     try:
         image = images.read(file)
     except SrgridError as error:
@@ -81,13 +81,6 @@ def _write(image: images.Array, name: str, leaf: Leaf, out: Path) -> dict[str, A
         return images.describe(image)
     known = leaf.entry.known[name]
     return {"width": known.width, "height": known.height, "channels": known.channels, "sha256": known.sha256}
-
-
-def _named(stem: str, entry: Dataset) -> str:
-    """The image of the set that a file's name claims to hold; empty if it claims none."""
-    if stem in entry.image_names:
-        return stem
-    return next((known.image for known in entry.known.values() if known.original == stem), "")
 
 
 def _explain(match: Match) -> str:
