@@ -108,7 +108,7 @@ def data_fetch(
 @data_app.command("verify")
 def data_verify(
     folder: Annotated[Path, typer.Argument(help="Any folder of images.")],
-    dataset: Annotated[str | None, typer.Option(help="Compare with this data set alone, and require all of it.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Require all of this data set, and nothing else.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write what was found as JSON.")] = None,
     define: Json = "{}",
 ) -> None:
@@ -199,12 +199,12 @@ def train(
     init: Annotated[Path | None, typer.Option(help="Warm start from these weights, of any scale.")] = None,
 ) -> None:
     """Train a model at one scale; stop it any time, and it goes on where it was."""
-    from srgrid.train import make_recipe
+    from srgrid.train import recipe as named
     from srgrid.train import train as run
 
     changes = _object(settings, "--settings")
     changes |= {key: value for key, value in (("steps", steps), ("minutes", minutes)) if value is not None}
-    run(model, scale, pack, out, state, make_recipe(recipe, changes), init=init)
+    run(model, scale, pack, out, state, named(recipe, **changes), init=init)
 
 
 @app.command()

@@ -1,0 +1,76 @@
+"""What the workflow declares has to agree with the rest of the repository."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from srgrid.config import check
+from srgrid.errors import SrgridError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+CONFIG = yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def locked():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    pairs = (line.split("==") for line in lines if "==" in line)
+    return {name.lower().replace("_", "-"): version for name, version in pairs}
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "envs").glob("*.yaml")), ids=lambda p: p.name)
+def test_conda_environments_have_the_locked_versions(file):
+    entries = yaml.safe_load(file.read_text())["dependencies"]
+    pins = next(entry["pip"] for entry in entries if isinstance(entry, dict))
+    assert pins
+    for pin in pins:
+        name, version = pin.split("==")
+        assert locked()[name.lower().replace("_", "-")] == version
+
+
+def test_torch_is_the_same_version_everywhere():
+    assert locked()["torch"] == "2.13.0"
+    assert '"torch==2.13.0"' in (ROOT / "pyproject.toml").read_text()
+    assert "torch==2.13.0" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize("file", [None, *sorted((ROOT / "config").glob("*.yaml"))], ids=str)
+def test_shipped_configs_are_valid(file):
+    changes = yaml.safe_load(file.read_text()) if file else {}
+    merged = {k: {**v, **changes.get(k, {})} if isinstance(v, dict) else changes.get(k, v) for k, v in CONFIG.items()}
+    check({**changes, **merged}, SCHEMA)
+
+
+def test_every_key_of_the_config_is_commented_and_known():
+    schema = yaml.safe_load(SCHEMA.read_text())
+    assert set(schema["properties"]) == set(CONFIG)
+    lines = (ROOT / "config.yaml").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"\s*[a-z_]+:", line) and not re.match(r"(train|upscale|figures|datasets|scales):", line.strip()):
+            before = [text.strip() for text in lines[max(0, number - 1) : number]]
+            assert before[0].startswith("#") or before[0].startswith(("datasets:", "define_protocols:")), line
+
+
+def test_every_rule_has_log_benchmark_and_conda():
+    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        for name, body in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)+)", file.read_text(), re.M):
+            for directive in ("log:", "benchmark:", "conda:", "output:"):
+                assert directive in body, f"{file.name}: rule {name} has no {directive}"
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"scalez": [2]}, "scalez: unknown key; did you mean scales?"),
+        ({"run": "../escape"}, "run:"),
+        ({"train": {**CONFIG["train"], "device": "tpu"}}, "train.device: 'tpu' is not one of"),
+        ({"datasets": []}, "datasets:"),
+        ({"scales": [2, 2]}, "scales:"),
+    ],
+)
+def test_messages_name_the_key(change, words):
+    with pytest.raises(SrgridError) as caught:
+        check({**CONFIG, **change}, SCHEMA)
+    assert words in str(caught.value)

@@ -1,0 +1,151 @@
+"""The whole workflow, run as a user runs it, on the embedded photographs with a model trained for seconds."""
+
+import csv
+import filecmp
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = {
+    "run": "tiny",
+    "scales": [2, 3],
+    "protocols": ["rgb8", "super-image"],
+    "train": {"settings": {"steps": 12, "checkpoint_every": 3, "batch": 4}},
+    "figures": {"crop": 48},
+}
+TABLES = ["grid.csv", "scores.csv", "intervals.csv", "model_card.md", "model_card.html"]
+
+
+def merged(base, changes):
+    return {**base, **{k: merged(base.get(k, {}), v) if isinstance(v, dict) else v for k, v in changes.items()}}
+
+
+def command(folder, *arguments, changes=None):
+    file = folder / "tiny.yaml"
+    folder.mkdir(parents=True, exist_ok=True)
+    file.write_text(yaml.safe_dump(merged(TINY, changes or {})))
+    demo = ROOT / "config" / "demo.yaml"
+    head = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "2"]
+    return [*map(str, head), *arguments, "--configfile", str(demo), str(file)]
+
+
+def run(folder, *arguments, changes=None):
+    environment = {k: v for k, v in os.environ.items() if k != "SRGRID_MIRROR"}
+    return subprocess.run(
+        command(folder, *arguments, changes=changes), capture_output=True, text=True, timeout=500, env=environment
+    )
+
+
+def planned(folder, **options):
+    """Rules a dry run would execute, with their counts."""
+    done = run(folder, "--dry-run", **options)
+    assert done.returncode == 0, done.stderr
+    rows = [line.split() for line in (done.stdout + done.stderr).splitlines()]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    done = run(folder)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+def read(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_cell_is_there_and_follows_from_the_scores(finished):
+    grid = read(finished / "results/tiny/grid.csv")
+    scores = read(finished / "results/tiny/scores.csv")
+    cells = [(r["dataset"], r["scale"], r["method"], r["protocol"]) for r in grid]
+    assert len(set(cells)) == len(cells) == 2 * 2 * 2
+    for row, cell in zip(grid, cells, strict=True):
+        values = [float(s["psnr"]) for s in scores if (s["dataset"], s["scale"], s["method"], s["protocol"]) == cell]
+        assert int(row["images"]) == len(values) == 4
+        assert float(row["psnr"]) == pytest.approx(sum(values) / 4, abs=2e-6)
+        assert 15 < float(row["psnr"]) < 40
+
+
+def test_outputs_are_complete(finished):
+    results = finished / "results/tiny"
+    for name in [*TABLES, "provenance.json"]:
+        assert (results / name).stat().st_size > 0, name
+    provenance = json.loads((results / "provenance.json").read_text())
+    assert provenance["inputs"]["sample"]["images"] == 4
+    assert set(provenance["weights"]) == {f"rcan-bam-xs_x{s}.safetensors" for s in (2, 3)}
+    assert not list(results.glob("SR/*/*-float")), "float SR images are kept only until they are scored"
+
+
+def test_a_second_run_does_nothing(finished):
+    assert planned(finished) == {}
+
+
+def test_a_changed_value_reruns_what_depends_on_it(finished):
+    crop = planned(finished, changes={"figures": {"crop": 40}})
+    assert crop
+    assert not {"fetch", "verify", "lr", "pack", "train", "upscale", "score", "grid"} & set(crop)
+    recipe = planned(finished, changes={"train": {"settings": {"steps": 13}}})
+    assert recipe["train"] == 2
+    assert not {"fetch", "verify", "lr", "pack"} & set(recipe)
+    protocol = planned(finished, changes={"protocols": ["rgb8", "super-image", "luma8"]})
+    assert protocol["score"] == 4
+    assert not {"fetch", "verify", "lr", "pack", "train", "upscale"} & set(protocol)
+
+
+def test_two_runs_are_byte_identical_and_so_is_a_killed_one(finished, tmp_path):
+    """SIGKILL to everything at several moments; each restart goes on, and the last one ends as if nothing happened."""
+    for seconds in (8, 14, 20):
+        process = subprocess.Popen(
+            command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+        )
+        time.sleep(seconds)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    done = run(tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    first, second = (folder / "results/tiny" for folder in (finished, tmp_path))
+    weights = [f"weights/rcan-bam-xs_x{scale}.safetensors" for scale in (2, 3)]
+    figures = [str(p.relative_to(first)) for p in sorted(first.glob("figures/*")) if p.suffix in {".png", ".pdf"}]
+    assert figures
+    for name in ["grid.csv", "scores.csv", *weights, *figures]:
+        assert filecmp.cmp(first / name, second / name, shallow=False), name
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"train": {"stepz": 3}}, "train.stepz: unknown key"),
+        ({"scales": [1]}, "scales.0"),
+        ({"methods": ["bicubic", "rcan-bamm"]}, "unknown model 'rcan-bamm'"),
+        ({"protocols": ["psnr-y"]}, "unknown protocol 'psnr-y'"),
+        ({"datasets": ["Set6"]}, "Set6"),
+    ],
+)
+def test_a_wrong_config_is_one_clear_message(tmp_path, changes, words):
+    done = run(tmp_path, changes=changes)
+    assert done.returncode != 0
+    assert words in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (tmp_path / "results").exists()
+
+
+def test_a_second_run_in_the_same_folder_is_refused(finished):
+    import fcntl
+
+    with (finished / ".snakemake/srgrid.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        done = run(finished, "--forcerun", "grid")
+    assert done.returncode != 0
+    assert "another srgrid run is at work" in done.stdout + done.stderr
