@@ -21,7 +21,7 @@ include: "workflow/rules/report.smk"
 rule all:
     default_target: True
     input:
-        RUN / "grid.csv",
+        card_files(),
 
 
 rule scores:

@@ -238,9 +238,96 @@ def grid(
     order: Json = "{}",
 ) -> None:
     """Collect scores into scores.csv, and the grid and its confidence intervals from them alone."""
-    from srgrid.report import grid as tables
+    from srgrid.report.grid import collect
+    from srgrid.report.grid import grid as average
+    from srgrid.report.intervals import intervals
 
-    tables.make_tables(parts, out_dir, _object(order, "--order"))
+    scores = out_dir / "scores.csv"
+    collect(parts, scores, _object(order, "--order") or None)
+    average(scores, out_dir / "grid.csv")
+    intervals(scores, out_dir / "intervals.csv")
+
+
+def _pairs(given: list[str], option: str) -> dict[str, Path]:
+    found = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals:
+            raise SrgridError(f"{option}: expected METHOD=FOLDER, got {text!r}")
+        found[name] = Path(path)
+    return found
+
+
+@app.command()
+def figure(
+    scores: Annotated[Path, typer.Argument(help="scores.csv of the run.")],
+    hr_dir: Annotated[Path, typer.Argument(help="HR images.")],
+    out: Annotated[Path, typer.Argument(help="The figure, .png; .pdf and .json are written beside it.")],
+    scale: Scale,
+    dataset: Annotated[str, typer.Option()],
+    protocol: Annotated[str, typer.Option()],
+    sr: Annotated[list[str], typer.Option(help="METHOD=FOLDER of SR images; in the order shown.")],
+    previews: Annotated[Path, typer.Option(help="Folder to make for the page's compare view.")],
+    crop: Annotated[int | None, typer.Option(help="Side of the crop in HR pixels.")] = None,
+    count: Annotated[int, typer.Option(min=1, help="Images in the compare view.")] = 3,
+) -> None:
+    """Draw a data set's comparison figure and prepare the page's previews."""
+    from srgrid.report.figures import figure as draw
+    from srgrid.report.previews import previews as prepare
+
+    folders = _pairs(sr, "--sr")
+    draw(
+        scores,
+        hr_dir,
+        folders,
+        dataset=dataset,
+        scale=scale,
+        protocol=protocol,
+        out_png=out,
+        out_pdf=out.with_suffix(".pdf"),
+        out_json=out.with_suffix(".json"),
+        crop_side=crop,
+    )
+    prepare(
+        scores,
+        hr_dir,
+        folders,
+        dataset=dataset,
+        scale=scale,
+        protocol=protocol,
+        out_dir=previews,
+        count=count,
+        crop_side=crop,
+    )
+
+
+@app.command()
+def provenance(
+    out: Annotated[Path, typer.Argument(help="provenance.json, beside the run's tables.")],
+    inputs: Annotated[list[Path], typer.Option("--input", help="Folders of HR images.")],
+    config: Json = "{}",
+    weights: Annotated[list[Path] | None, typer.Option("--weights", help="Weights that were used.")] = None,
+    missing: Annotated[str, typer.Option(help="JSON list of cells that are not run, and why.")] = "[]",
+    command: Annotated[str, typer.Option(help="What re-makes the run.")] = "",
+) -> None:
+    """Write down what made a run's results: versions, commit, config, hardware, digests."""
+    from srgrid.provenance import write_provenance
+
+    write_provenance(out, _object(config, "--config"), inputs, weights or [], json.loads(missing), command)
+
+
+@app.command()
+def card(
+    run_dir: Annotated[Path, typer.Argument(help="A run's results.")],
+    templates: Annotated[Path | None, typer.Option(help="Folder of Jinja2 templates that replace ours.")] = None,
+) -> None:
+    """Render the model card (Markdown and HTML) and the grid for papers (LaTeX, CSV) from a run's tables alone."""
+    from srgrid.report.card import build_card
+    from srgrid.report.grid import latex, wide
+
+    latex(run_dir / "grid.csv", run_dir / "grid.tex")
+    wide(run_dir / "grid.csv", run_dir / "grid_wide.csv")
+    build_card(run_dir, templates=templates)
 
 
 @app.command()

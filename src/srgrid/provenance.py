@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -92,18 +92,26 @@ def set_digest(folder: Path) -> dict[str, Any]:
 
 
 def write_provenance(
-    out: Path, config: Mapping[str, Any], inputs: list[Path], weights: list[Path], command: str
+    out: Path,
+    config: Mapping[str, Any],
+    inputs: Sequence[Path],
+    weights: Sequence[Path],
+    missing: Sequence[Mapping[str, Any]],
+    command: str,
 ) -> None:
-    """Write provenance.json: everything needed to re-make a run's results."""
+    """Write provenance.json: everything needed to re-make a run's results.
+
+    `inputs` are folders of HR images with manifests; `missing` lists cells that are not run, with the reason.
+    """
+    tables = [out.parent / name for name in ("grid.csv", "scores.csv", "intervals.csv")]
     record = {
         "command": command,
         "commit": commit(),
         "config": dict(config),
         "hardware": hardware(),
         "inputs": {folder.name: set_digest(folder) for folder in inputs},
-        "outputs": {
-            name: file_digest(out.parent / name) for name in ("grid.csv", "scores.csv") if (out.parent / name).exists()
-        },
+        "missing": list(missing),
+        "outputs": {table.name: file_digest(table) for table in tables},
         "versions": versions(),
         "weights": {file.name: _weights_record(file) for file in weights},
     }
@@ -112,6 +120,11 @@ def write_provenance(
 
 
 def _weights_record(file: Path) -> dict[str, Any]:
+    """A weights file's digest, what its header says of model and training, and what was measured while training."""
+    from srgrid.models.weights import describe
+
+    record = {"path": str(file), "sha256": file_digest(file), **describe(file)}
     sidecar = file.with_suffix(".json")
-    measured = json.loads(sidecar.read_text()) if sidecar.exists() else {}
-    return {"path": str(file), "sha256": file_digest(file), "training": measured}
+    if sidecar.exists():
+        record["measured"] = json.loads(sidecar.read_text())
+    return record

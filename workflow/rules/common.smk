@@ -40,7 +40,9 @@ DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
 PROTOCOLS = or_stop(protocols, DEFINITIONS)
 MIRROR = config["mirror"] or os.environ.get("SRGRID_MIRROR")
 TRAINING_SET = "+".join(config["train"]["images"])
-GPU = int(config["train"]["device"] == "cuda" or (config["train"]["device"] == "auto" and bool(shutil.which("nvidia-smi"))))
+GPU = int(
+    config["train"]["device"] == "cuda" or (config["train"]["device"] == "auto" and bool(shutil.which("nvidia-smi")))
+)
 
 
 @functools.cache
@@ -51,7 +53,9 @@ def dataset(name):
 
 def known_method(name):
     if name != BASELINE and name not in config["weights"] and name not in model_names():
-        raise SrgridError(f"methods: unknown model {name!r}; choose bicubic, {', '.join(model_names())}, or give `weights`")
+        raise SrgridError(
+            f"methods: unknown model {name!r}; choose bicubic, {', '.join(model_names())}, or give `weights`"
+        )
 
 
 for name in [*config["datasets"], *config["train"]["images"]]:
@@ -73,7 +77,7 @@ wildcard_constraints:
 # `srgrid` in the rules: this interpreter's, or with --sdm conda that of the rule's environment; always this source tree.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
-shell.prefix("export PYTHONPATH=" + SOURCE + "; srgrid() {{ " + PYTHON + ' -m srgrid "$@"; }}; ')
+shell.prefix(f'export PYTHONPATH={SOURCE}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
 
 
 def cells():
@@ -98,6 +102,11 @@ def sr_dir(model, protocol, dataset, scale):
     return RUN / "SR" / model / f"{degradation_of(definition)}-{kind}" / dataset / f"x{scale}"
 
 
+def lr_origin(name):
+    """The data set whose HR images a data set's LR ones are made from: Urban100-half's are Urban100's, at twice the scale."""
+    return dataset(name).lr_of or name
+
+
 def weights_file(model, scale):
     """Given weights, or those that this run trains; none for the baseline."""
     if model == BASELINE:
@@ -106,6 +115,12 @@ def weights_file(model, scale):
         given = Path(config["weights"][model].replace("{scale}", str(scale)))
         return given if given.exists() else Path(workflow.basedir) / given
     return RUN / "weights" / f"{model}_x{scale}.safetensors"
+
+
+def warm_start(wildcards):
+    """The weights a training starts from: those of the scale that train.init names, or none."""
+    origin = {str(key): value for key, value in config["train"]["init"].items()}.get(wildcards.scale)
+    return weights_file(wildcards.model, origin) if origin else []
 
 
 def trained_weights():
@@ -138,6 +153,26 @@ def choice_scores():
     ]
 
 
+def undeclared_cells():
+    """Rows that the product of data sets and scales has and the grid has not, with the reason."""
+    return [
+        {
+            "dataset": name,
+            "scale": scale,
+            "reason": f"{name} is declared for scale {', '.join(map(str, dataset(name).scales))} alone",
+        }
+        for name in config["datasets"]
+        for scale in config["scales"]
+        if (name, scale) not in set(cells())
+    ]
+
+
+def remake_command():
+    """What re-makes this run, as a user would type it; values from --config are in the recorded config."""
+    files = [os.path.relpath(file, workflow.basedir) for file in workflow.configfiles]
+    return " ".join(["snakemake --cores 8", *(f"--configfile {file}" for file in files if file != "config.yaml")])
+
+
 def order():
     """The order of rows in the tables, as JSON for the command line."""
     columns = {"dataset": "datasets", "scale": "scales", "method": "methods", "protocol": "protocols"}
@@ -154,5 +189,7 @@ onstart:
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise WorkflowError("another srgrid run is at work in this folder; wait for it, or use --directory") from None
+        raise WorkflowError(
+            "another srgrid run is at work in this folder; wait for it, or use --directory"
+        ) from None
     workflow.srgrid_lock = lock_file

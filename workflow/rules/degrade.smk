@@ -1,12 +1,7 @@
-# The LR images of a variant such as Urban100-half are those of another set, at a multiple of the scale.
-def lr_origin(wildcards):
-    return dataset(wildcards.dataset).lr_of or wildcards.dataset
-
-
 rule lr:
     input:
-        hr=lambda w: hr_dir(lr_origin(w)),
-        verified=lambda w: verified(lr_origin(w)),
+        hr=lambda w: hr_dir(lr_origin(w.dataset)),
+        verified=lambda w: verified(lr_origin(w.dataset)),
     output:
         directory(RESOURCES / "LR" / "{degradation}" / "{dataset}" / "x{scale}"),
     log:

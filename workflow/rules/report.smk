@@ -1,3 +1,60 @@
+rule figure:
+    input:
+        scores=RUN / "scores.csv",
+        hr=hr_dir("{dataset}"),
+        sr=lambda w: [sr_dir(method, config["protocols"][0], w.dataset, w.scale) for method in config["methods"]],
+    output:
+        png=report(
+            RUN / "figures" / "{dataset}_x{scale}.png",
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"data set": "{dataset}", "scale": "x{scale}"},
+        ),
+        pdf=RUN / "figures" / "{dataset}_x{scale}.pdf",
+        json=RUN / "figures" / "{dataset}_x{scale}.json",
+        previews=directory(RUN / "previews" / "{dataset}_x{scale}"),
+    log:
+        RUN / "logs" / "figure" / "{dataset}_x{scale}.log",
+    benchmark:
+        RUN / "benchmarks" / "figure" / "{dataset}_x{scale}.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        protocol=config["protocols"][0],
+        sr=lambda w, input: [f"--sr {shlex.quote(f'{m}={d}')}" for m, d in zip(config["methods"], input.sr)],
+        crop=config["figures"]["crop"],
+        shown=config["figures"]["images"],
+    shell:
+        "srgrid figure {input.scores} {input.hr} {output.png} --scale {wildcards.scale} --dataset {wildcards.dataset}"
+        " --protocol {params.protocol} {params.sr} --previews {output.previews} --crop {params.crop}"
+        " --count {params.shown} 2>&1 | tee {log}"
+
+
+rule provenance:
+    input:
+        tables=rules.grid.output,
+        hr=[hr_dir(name) for name in config["datasets"]],
+        weights=used_weights(),
+    output:
+        RUN / "provenance.json",
+    log:
+        RUN / "logs" / "provenance.log",
+    benchmark:
+        RUN / "benchmarks" / "provenance.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    params:
+        inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
+        weights=lambda w, input: [f"--weights {shlex.quote(str(file))}" for file in input.weights],
+        config=json.dumps(config),
+        missing=json.dumps(undeclared_cells()),
+        command=remake_command(),
+    shell:
+        "srgrid provenance {output} {params.inputs} {params.weights} --config {params.config:q}"
+        " --missing {params.missing:q} --command {params.command:q} 2>&1 | tee {log}"
+
+
 rule audit:
     input:
         grid=RUN / "grid.csv",
@@ -17,3 +74,33 @@ rule audit:
         run_dir=RUN,
     shell:
         "srgrid audit {params.run_dir} {input.parts} 2>&1 | tee {log}"
+
+
+rule card:
+    input:
+        tables=rules.grid.output,
+        provenance=rules.provenance.output,
+        figures=[RUN / "figures" / f"{name}_x{scale}.json" for name, scale in cells()],
+        previews=[RUN / "previews" / f"{name}_x{scale}" for name, scale in cells()],
+        audit=rules.audit.output if config["audit"] else [],
+    output:
+        markdown=RUN / "model_card.md",
+        html=report(
+            RUN / "model_card.html",
+            caption="../report/card.rst",
+            category="Model card",
+            labels={"page": "model card"},
+        ),
+        latex=RUN / "grid.tex",
+        wide=RUN / "grid_wide.csv",
+    log:
+        RUN / "logs" / "card.log",
+    benchmark:
+        RUN / "benchmarks" / "card.tsv"
+    conda:
+        "../../envs/report.yaml"
+    params:
+        run_dir=RUN,
+        templates=f"--templates {shlex.quote(config['templates'])}" if config["templates"] else "",
+    shell:
+        "srgrid card {params.run_dir} {params.templates} 2>&1 | tee {log}"

@@ -14,11 +14,6 @@ rule pack:
         "srgrid pack {input.hr} --scale {wildcards.scale} --out {output} 2>&1 | tee {log}"
 
 
-def warm_start(wildcards):
-    origin = {str(key): value for key, value in config["train"]["init"].items()}.get(wildcards.scale)
-    return weights_file(wildcards.model, origin) if origin else []
-
-
 # Snakemake deletes a job's outputs before it starts: the training state is not one of them, so that it survives.
 rule train:
     input:
