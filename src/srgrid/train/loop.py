@@ -1,0 +1,279 @@
+"""The training loop."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import signal
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from srgrid import provenance
+from srgrid.data.pack import Pack
+from srgrid.errors import SrgridError
+from srgrid.images import staged_file
+from srgrid.metrics import score
+from srgrid.models import weights
+from srgrid.models.inference import Precision, to_uint8, upscale_float
+from srgrid.models.rcan import Rcan
+from srgrid.train.batches import Planner, Source, source, split
+from srgrid.train.checkpoint import State, tell
+from srgrid.train.console import Line
+from srgrid.train.learner import Learner, fresh
+from srgrid.train.log import Log
+from srgrid.train.recipes import TrainConfig
+from srgrid.train.schedule import lr_at
+from srgrid.train.stop import Interrupted, StopFlag, listening
+from srgrid.train.team import Team, gathered
+
+_VALIDATED_SIDE = 96  # LR pixels: validation looks at the middle of each held-out image
+
+
+@dataclass
+class Progress:
+    """How far a training is: all of it is in every checkpoint."""
+
+    step: int = 0
+    seconds: float = 0.0  # of training, over all sessions before this one
+    sessions: int = 0
+    psnr: float | None = None
+    best: float | None = None
+    loss: float = 0.0  # sum since the last log line
+    done: bool = False
+
+
+def train(
+    model_name: str,
+    scale: int,
+    pack_path: Path,
+    out_path: Path,
+    state_dir: Path,
+    recipe: TrainConfig,
+    init: Path | None = None,
+) -> dict[str, Any]:
+    """Train a model on a pack, or go on where `state_dir` left off, and write its averaged weights to `out_path`.
+
+    A sidecar `out_path` with suffix .json holds what was measured (seconds, hardware, versions); the weights file holds
+    only what decided them, so on one machine's CPU the same call gives the same bytes, interrupted or not.
+    init: weights whose trunk (or all, at the same scale) to start from.
+    Returns steps, seconds, loss-free summary values and the PSNR on the held-out images (None if there are none).
+    Raises SrgridError for bad input, Interrupted after SIGTERM or SIGINT (a checkpoint is then in `state_dir`).
+    """
+    started = time.monotonic()
+    if out_path.suffix != ".safetensors":
+        raise SrgridError(f"{out_path}: weights are written as .safetensors; choose such a name")
+    with gathered(recipe.device) as team, listening() as stop, _threads(recipe.threads):
+        pack = Pack.open(pack_path)
+        if pack.scale != scale:
+            raise SrgridError(f"{pack_path}: packed for scale {pack.scale}, not {scale}; pack the images again")
+        training, held_out = split(pack, recipe.held_out)
+        planner = Planner(pack, training, recipe)
+        model = fresh(model_name, scale, recipe.seed, init)
+        origin = _origin(model_name, model, pack, held_out, recipe, init)
+        state = State(Path(state_dir), origin)
+        with state.locked() if team.leads else contextlib.nullcontext():
+            learner = Learner(model, recipe, team)
+            progress = _resume(state, learner, team)
+            progress.sessions += 1
+            if not progress.done:
+                batches = source(pack, planner, team.device, team.share(recipe.batch))
+                session = Session(recipe, team, stop, state, learner, progress, started)
+                session.steps = _budget(recipe, planner)
+                with Line(f"train {model_name} x{scale}", session.used(), quiet=not team.leads) as line:
+                    _loop(session, batches, pack, held_out, line)
+            return _finish(state, learner, progress, origin, out_path, team)
+
+
+@dataclass
+class Session:
+    """What the loop works with."""
+
+    recipe: TrainConfig
+    team: Team
+    stop: StopFlag
+    state: State
+    learner: Learner
+    progress: Progress
+    started: float
+    steps: int | None = None
+
+    def seconds(self) -> float:
+        """Seconds of training so far, this session's included."""
+        return self.progress.seconds + time.monotonic() - self.started
+
+    def used(self) -> float:
+        """The share of the budget that is used up."""
+        if self.steps is not None:
+            return self.progress.step / self.steps
+        return self.seconds() / (60 * (self.recipe.minutes or math.inf))
+
+    def checkpoint(self) -> None:
+        """Save everything; refuse to save a training that has diverged."""
+        if self.team.leads:
+            now = asdict(self.progress) | {"seconds": self.seconds()}
+            self.state.save(now | self.learner.content())
+
+
+def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], line: Line) -> None:
+    recipe, team, learner, at = session.recipe, session.team, session.learner, session.progress
+    log = Log(session.state.folder, at.step, recipe.tensorboard) if team.leads else None
+    total = torch.tensor(at.loss, dtype=torch.float64, device=team.device)
+    shown = (at.step, time.monotonic())
+    while True:
+        used, signum = team.agree(session.used(), session.stop.signum)
+        if used >= 1:
+            break
+        if signum:
+            at.loss = float(total)
+            session.checkpoint()
+            name = signal.Signals(int(signum)).name
+            raise Interrupted(int(signum), f"stopped by {name} at step {at.step}; the same command goes on from there")
+        rate = lr_at(recipe, used)
+        total += learner.step(at.step, *batches(at.step), rate)
+        at.step += 1
+
+        if line.due():
+            now = time.monotonic()
+            speed = (at.step - shown[0]) * recipe.batch / (now - shown[1])
+            line.show(at.step, used, speed, float(total) / (at.step % recipe.log_every or recipe.log_every), at.psnr)
+            shown = (at.step, now)
+        if at.step % recipe.log_every == 0:
+            loss = team.mean(total) / recipe.log_every
+            total.zero_()
+            if not math.isfinite(loss):
+                raise SrgridError(f"training diverged before step {at.step} (loss {loss}); lower lr or clip, and retry")
+            if log:
+                log.add(at.step, session.seconds(), loss=loss, lr=rate)
+        if at.step % recipe.validate_every == 0 and team.leads:
+            _validate(session, pack, held_out, log)
+        if at.step % recipe.checkpoint_every == 0:
+            at.loss = float(total)
+            session.checkpoint()
+
+    if team.leads and at.step % recipe.validate_every:
+        _validate(session, pack, held_out, log)
+    at.done = True
+    session.checkpoint()
+    at.seconds = session.seconds()
+    line.say(f"{at.step} steps in {at.seconds:.0f} s" + (f", PSNR {at.psnr:.2f} dB" if at.psnr is not None else ""))
+    if log:
+        log.close()
+
+
+def _validate(session: Session, pack: Pack, held_out: list[int], log: Log | None) -> None:
+    at, average = session.progress, session.learner.average
+    if not held_out:
+        return
+    at.psnr = validate(average, pack, held_out, session.recipe.precision)
+    if log:
+        log.add(at.step, session.seconds(), psnr=at.psnr)
+    if at.best is None or at.psnr > at.best:
+        at.best = at.psnr
+        session.state.save_best({"step": at.step, "psnr": at.psnr, "average": average.state_dict()})
+
+
+def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision = "auto") -> float:
+    """Mean PSNR in dB (protocol rgb8) of the middle of the given images of a pack."""
+    found = []
+    for index in indices:
+        lr, hr, scale = pack.lr(index), pack.hr(index), pack.scale
+        top, left = (max(0, (n - _VALIDATED_SIDE) // 2) for n in lr.shape[:2])
+        height, width = (min(n, _VALIDATED_SIDE) for n in lr.shape[:2])
+        part = np.ascontiguousarray(lr[top : top + height, left : left + width])
+        truth = hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
+        sr = to_uint8(upscale_float(model, [part], precision=precision)[0])
+        found.append(score(sr, np.ascontiguousarray(truth), scale).psnr)
+    return float(np.mean(found))
+
+
+def _origin(
+    name: str, model: Rcan, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
+) -> dict[str, Any]:
+    """What decides the weights: goes into their header, and tells whose a state folder is."""
+    return {
+        "model": name,
+        "config": asdict(model.config),
+        "recipe": recipe.identity(),
+        "data": {
+            "sha256": pack.digest,
+            "images": len(pack),
+            "held_out": [pack.entries[i].name for i in held_out],
+        },
+        "init": None if init is None else provenance.file_digest(init),
+    }
+
+
+def _budget(recipe: TrainConfig, planner: Planner) -> int | None:
+    if recipe.epochs is not None:
+        return max(1, recipe.epochs * planner.epoch_items // recipe.batch)
+    return recipe.steps
+
+
+def _resume(state: State, learner: Learner, team: Team) -> Progress:
+    """Claim the state folder and restore its newest whole checkpoint. Process 0 first: it removes torn ones."""
+    content = None
+    if team.leads:
+        state.claim()
+        content = state.latest()
+    team.agree(0.0)
+    if not team.leads:
+        content = state.latest()
+    if content is None:
+        return Progress()
+    learner.restore(content)
+    progress = Progress(**{field: content[field] for field in Progress.__dataclass_fields__})
+    if team.leads:
+        tell(f"{state.folder}: going on from step {progress.step}")
+    return progress
+
+
+def _finish(
+    state: State, learner: Learner, progress: Progress, origin: dict[str, Any], out: Path, team: Team
+) -> dict[str, Any]:
+    best = state.best() if learner.config.export == "best" else None
+    if best is not None:
+        learner.average.load_state_dict(best["average"])
+    exported = int(best["step"]) if best is not None else progress.step
+    psnr = float(best["psnr"]) if best is not None else progress.psnr
+    summary = {"steps": progress.step, "exported_step": exported, "psnr": psnr}
+    if team.leads:
+        made = origin | summary
+        weights.save(out, learner.average, name=origin["model"], provenance=made, dtype=learner.config.dtype)
+        measured = {
+            "seconds": round(progress.seconds, 3),
+            "images_per_second": round(progress.step * learner.config.batch / max(progress.seconds, 1e-9), 3),
+            "sessions": progress.sessions,
+            "processes": team.size,
+            "device": str(team.device),
+            "threads": torch.get_num_threads(),
+            "hardware": provenance.hardware(),
+            "peak_gpu_bytes": torch.cuda.max_memory_allocated() if team.device.type == "cuda" else None,
+        }
+        record = {
+            "weights_sha256": provenance.file_digest(out),
+            "training": made,
+            "measured": measured,
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
+        }
+        with staged_file(out.with_suffix(".json")) as staged:
+            staged.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    team.agree(0.0)
+    return summary | {"seconds": progress.seconds, "weights": str(out)}
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Any:
+    before = torch.get_num_threads()
+    if number:
+        torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

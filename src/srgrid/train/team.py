@@ -1,0 +1,92 @@
+"""The processes of one training: one, or as many as torchrun started."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+from srgrid.errors import SrgridError
+
+
+@dataclass(frozen=True)
+class Team:
+    """This process's place among `size` processes, and its device."""
+
+    rank: int
+    size: int
+    device: torch.device
+    control: dist.ProcessGroup | None = None  # gloo, for small messages that must not wait for the GPU
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process reads and writes the state and talks."""
+        return self.rank == 0
+
+    def share(self, batch: int) -> slice:
+        """This process's part of a global batch."""
+        if batch % self.size:
+            raise SrgridError(f"training option batch: {batch} cannot be shared evenly by {self.size} processes")
+        part = batch // self.size
+        return slice(self.rank * part, (self.rank + 1) * part)
+
+    def agree(self, *values: float) -> tuple[float, ...]:
+        """Process 0's values, everywhere."""
+        if self.size == 1:
+            return values
+        box = torch.tensor(values, dtype=torch.float64)
+        dist.broadcast(box, 0, group=self.control)
+        return tuple(box.tolist())
+
+    def mean(self, value: Tensor) -> float:
+        """The mean over the processes of a number each has."""
+        box = value.detach().double().cpu()
+        if self.size > 1:
+            dist.all_reduce(box, group=self.control)
+        return float(box) / self.size
+
+    def wrap(self, model: nn.Module) -> nn.Module:
+        """The model with gradients averaged over the team."""
+        if self.size == 1:
+            return model
+        ids = [self.device.index] if self.device.type == "cuda" else None
+        return nn.parallel.DistributedDataParallel(model, device_ids=ids)
+
+
+@contextlib.contextmanager
+def gathered(device: str) -> Iterator[Team]:
+    """The team this process belongs to, taken from torchrun's environment; torn down at the end."""
+    size, rank, local = (int(os.environ.get(key, default)) for key, default in _TORCHRUN)
+    chosen = _device(device, local)
+    if size == 1:
+        yield Team(0, 1, chosen)
+        return
+    if chosen.type == "cuda":
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield Team(rank, size, chosen, dist.new_group(backend="gloo"))
+    finally:
+        dist.destroy_process_group()
+
+
+_TORCHRUN = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
+
+
+def _device(name: str, local: int) -> torch.device:
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise SrgridError(f"device {name!r}: unknown; give auto, cpu, cuda or cuda:N") from None
+    if device.type == "cuda":
+        if not torch.cuda.is_available():
+            raise SrgridError(f"device {name!r}: torch sees no GPU here; give cpu, or install torch with CUDA")
+        return device if device.index is not None else torch.device("cuda", local)
+    return device
