@@ -99,6 +99,9 @@ def _problems(outcomes: list[_Outcome], taken: dict[str, _Outcome], entry: Datas
 
 
 def _failure(entry: Dataset, origin: Origin, problems: list[str]) -> SrgridError:
+    if origin.kind.startswith("archive"):  # one of several sources: keep it short
+        more = f" and {len(problems) - 3} more" if len(problems) > 3 else ""
+        return SrgridError(f"{origin.label}: not the benchmark's images ({'; '.join(problems[:3])}{more})")
     lines = "\n".join(f"  {line}" for line in problems)
     return SrgridError(
         f"{entry.name}: {origin.label} does not hold the benchmark's {entry.images} images:\n{lines}\n"
