@@ -88,12 +88,17 @@ def to_uint8(values: Float) -> npt.NDArray[np.uint8]:
 
 def autocast(model: Rcan, device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:
     """The autocast context for a precision. Raises SrgridError for bf16 on a model that it would ruin."""
+    use = uses_bf16(model, device, precision)
+    return torch.autocast(device_type=device.type, dtype=torch.bfloat16, enabled=use)
+
+
+def uses_bf16(model: Rcan, device: torch.device, precision: Precision) -> bool:
+    """Whether a precision means bf16 for this model on this device. Raises SrgridError if it would ruin the model."""
     if precision not in ("auto", "fp32", "bf16"):
         raise SrgridError(f"precision {precision!r}: choose auto, fp32 or bf16")
     if precision == "bf16" and not model.bf16_safe:
         raise SrgridError("precision bf16: this model's mean shift is 255 times its input range; use fp32")
-    use = precision == "bf16" or (precision == "auto" and model.bf16_safe and has_native_bf16(device))
-    return torch.autocast(device_type=device.type, dtype=torch.bfloat16, enabled=use)
+    return precision == "bf16" or (precision == "auto" and model.bf16_safe and has_native_bf16(device))
 
 
 def has_native_bf16(device: torch.device) -> bool:

@@ -1,0 +1,215 @@
+"""Super-resolving image files: one image or a folder, by a model or by the bicubic baseline.
+
+torch is imported only when a network is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from srgrid import images
+from srgrid.degrade import get_degradation
+from srgrid.errors import SrgridError
+from srgrid.images import Array
+from srgrid.progress import track
+from srgrid.provenance import file_digest
+
+if TYPE_CHECKING:
+    from srgrid.models import Rcan
+
+Pixels = npt.NDArray[Any]
+Run = Callable[[list[Array]], list[Pixels]]
+
+BICUBIC = "bicubic"
+_GAP = 8  # white pixels between the two halves of a comparison
+_GPU_BATCH = 16
+
+
+@dataclass(frozen=True)
+class Options:
+    """How images are enlarged and stored."""
+
+    kind: str = "8bit"  # 8bit: PNG, rounded half up; float: float32 .npy in 0..255, clamped but never rounded
+    ensemble: bool = False  # average over the 8 flips and quarter turns
+    tile: int | None = None  # side of tiles in LR pixels; None = the whole image, or as large as memory allows
+    precision: str = "auto"  # auto, fp32 or bf16
+    device: str = "auto"
+    threads: int | None = None  # of PyTorch
+    batch: int | None = None  # images of equal size at once; None = 1 on a CPU, up to 16 on a GPU
+
+    def __post_init__(self) -> None:
+        for field, choices in (("kind", ("8bit", "float")), ("precision", ("auto", "fp32", "bf16"))):
+            if getattr(self, field) not in choices:
+                raise SrgridError(f"{field} {getattr(self, field)!r}: choose one of {', '.join(choices)}")
+
+    @property
+    def suffix(self) -> str:
+        """Of the files written."""
+        return ".png" if self.kind == "8bit" else ".npy"
+
+
+def upscale_path(
+    source: Path,
+    output: Path,
+    model: str,
+    scale: int,
+    *,
+    degradation: str = "matlab",
+    options: Options = Options(),
+    compare: Path | None = None,
+) -> None:
+    """Enlarge an image into an image, or a folder into a folder.
+
+    model: "bicubic", or what `srgrid.models.load` takes. degradation: the kernel of "bicubic" and of `compare`, a
+    picture of the bicubic enlargement beside the SR image (one image only).
+    Raises SrgridError, naming file or option, and then writes nothing.
+    """
+    source, output = Path(source), Path(output)
+    if source.is_dir():
+        if compare:
+            raise SrgridError(f"{source}: a comparison is made of one image, not of a folder")
+        upscale_dir(source, output, model, scale, degradation=degradation, options=options)
+        return
+    if output.suffix.lower() != options.suffix:
+        raise SrgridError(f"{output}: {options.kind} output is written as {options.suffix}; choose such a name")
+    image = images.read(source)
+    run, _ = _runner(model, scale, degradation, options)
+    sr = run([image])[0]
+    _write(output, sr)
+    if compare:
+        bicubic = get_degradation(degradation).enlarge(image, scale)
+        images.write(
+            compare, side_by_side(bicubic, np.floor(sr + 0.5).astype(np.uint8) if sr.dtype != np.uint8 else sr)
+        )
+
+
+def upscale_dir(
+    in_dir: Path,
+    out_dir: Path,
+    model: str,
+    scale: int,
+    *,
+    degradation: str = "matlab",
+    options: Options = Options(),
+) -> None:
+    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all."""
+    files = images.by_stem(images.list_images(in_dir))
+    run, made_by = _runner(model, scale, degradation, options)
+    entries, inputs = {}, {}
+    with images.staged_dir(out_dir) as staged:
+        names = iter(track(list(files), f"SR x{scale} {model} {in_dir.name}"))
+        for stems, batch in _batches(files, _batch_size(options)):
+            for stem, image, sr in zip(stems, batch, run(batch), strict=True):
+                _write(staged / f"{stem}{options.suffix}", sr)
+                entries[f"{stem}{options.suffix}"] = images.describe(sr)
+                inputs[files[stem].name] = images.pixel_digest(image)
+                next(names)
+        next(names, None)
+        images.write_manifest(staged, made_by | {"inputs": inputs}, entries)
+
+
+def upscale_array(
+    model: Rcan, image: Array, tile: int | None = None, ensemble: bool = False, precision: str = "auto"
+) -> Array:
+    """See `srgrid.models.inference.upscale_array`. Tiles need no overlap to choose: each layer takes what it sees."""
+    from srgrid.models import inference
+
+    return inference.upscale_array(model, image, tile, ensemble, precision)  # type: ignore[arg-type]
+
+
+def side_by_side(bicubic: Array, sr: Array) -> Array:
+    """The bicubic enlargement (left) and the SR image (right), a white gap between them."""
+    gap = np.full((sr.shape[0], _GAP, *sr.shape[2:]), 255, np.uint8)
+    return np.concatenate([bicubic, gap, sr], axis=1)
+
+
+def _runner(model: str, scale: int, degradation: str, options: Options) -> tuple[Run, dict[str, Any]]:
+    """A function from images of one size to SR images as they are stored, and what the manifest says of it."""
+    made_by: dict[str, Any] = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind}
+    if model == BICUBIC:
+        kernel = get_degradation(degradation)
+        stored = np.uint8 if options.kind == "8bit" else np.float32
+        return lambda batch: [kernel.enlarge(im, scale).astype(stored) for im in batch], made_by | {
+            "degradation": degradation
+        }
+    return _network(model, scale, options, made_by)
+
+
+def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
+    import torch
+
+    from srgrid import models
+    from srgrid.models import inference
+
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    network = models.load(model, scale).to(_device(options.device))
+    device = next(network.parameters()).device
+    bf16 = inference.uses_bf16(network, device, options.precision)  # type: ignore[arg-type]
+    file = models.find(model, scale) if model in models.MODELS else Path(model)
+    made_by |= {
+        "weights_sha256": file_digest(file) if file.is_file() else None,
+        "precision": "bf16" if bf16 else "fp32",
+        "ensemble": options.ensemble,
+        "device": device.type,
+    }
+
+    def run(batch: list[Array]) -> list[Pixels]:
+        values = inference.upscale_float(network, batch, options.tile, options.ensemble, "bf16" if bf16 else "fp32")
+        return [inference.to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
+
+    return run, made_by
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise SrgridError(f"device {name!r}: torch sees no GPU here; give cpu, or install torch with CUDA")
+    try:
+        torch.device(name)
+    except RuntimeError:
+        raise SrgridError(f"device {name!r}: unknown; give auto, cpu, cuda or cuda:N") from None
+    return name
+
+
+def _batch_size(options: Options) -> int:
+    if options.batch:
+        return options.batch
+    if options.device == "cpu":
+        return 1
+    import sys
+
+    torch = sys.modules.get("torch")  # imported by now if a network runs; bicubic needs no batches
+    return _GPU_BATCH if torch is not None and torch.cuda.is_available() else 1
+
+
+def _batches(files: dict[str, Path], size: int) -> Iterator[tuple[list[str], list[Array]]]:
+    """Images with their stems, up to `size` of equal shape together; neighbours in the list, so few are held."""
+    stems: list[str] = []
+    batch: list[Array] = []
+    for stem, file in files.items():
+        image = images.read(file)
+        if batch and (len(batch) == size or batch[0].shape[:2] != image.shape[:2]):
+            yield stems, batch
+            stems, batch = [], []
+        stems.append(stem)
+        batch.append(image)
+    if batch:
+        yield stems, batch
+
+
+def _write(path: Path, sr: Pixels) -> None:
+    if path.suffix.lower() == ".png":
+        images.write(path, sr)
+        return
+    with images.staged_file(path) as staged, staged.open("wb") as file:
+        np.save(file, sr.astype(np.float32), allow_pickle=False)
