@@ -128,6 +128,7 @@ def _context(data: CardData, env: Environment) -> dict[str, Any]:
         "citations": {name: citation(name) for name in data.order["dataset"]},
         "hub": {name: hub_name(name) for name in data.order["dataset"]},
         "verdicts": views.audit_verdicts(data),
+        "effects": views.audit_effects(data),
         "baseline": BASELINE,
         "has_bam": any("bam" in method for method in data.methods),
         "sources": list(dict.fromkeys((value.title, value.url) for value in data.published)),

@@ -46,6 +46,8 @@ class CardData:
     previews: list[dict[str, Any]] = field(default_factory=list)
     curves: list[dict[str, Any]] = field(default_factory=list)
     audit: pd.DataFrame | None = None
+    effects: pd.DataFrame | None = None
+    columns: pd.DataFrame | None = None
     downloads: dict[str, str] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
 
@@ -67,8 +69,8 @@ def gather(
     missing: Iterable[Mapping[str, Any]] = (),
     meta: Mapping[str, Any] | None = None,
 ) -> CardData:
-    """Read a run directory: scores.csv, grid.csv, intervals.csv, provenance.json, and, where they exist, audit.csv,
-    figures/*.json, previews/*/previews.json and state/*/log.jsonl.
+    """Read a run directory: scores.csv, grid.csv, intervals.csv, provenance.json, and, where they exist, the audit's
+    tables, figures/*.json, previews/*/previews.json and state/*/log.jsonl.
 
     `missing` lists cells that were not run: dataset, scale, method, protocol (without one: all of them) and reason.
     Raises SrgridError when a table is missing, damaged, or does not follow from scores.csv.
@@ -94,7 +96,9 @@ def gather(
         figures=[read_json(path) for path in sorted((run_dir / "figures").glob("*.json")) if _is_figure(path)],
         previews=_previews(run_dir / "previews", order),
         curves=[read_curve(path) for path in sorted((run_dir / "state").glob("*/log.jsonl"))],
-        audit=_audit(run_dir / "audit.csv"),
+        audit=_optional(run_dir / "audit.csv"),
+        effects=_optional(run_dir / "effects.csv"),
+        columns=_optional(run_dir / "columns.csv"),
         downloads={name: (run_dir / name).read_text(encoding="utf-8") for name in ("grid.csv", "scores.csv")},
         meta=dict(meta or {}),
     )
@@ -173,7 +177,7 @@ def _intervals(path: Path, grid: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _audit(path: Path) -> pd.DataFrame | None:
+def _optional(path: Path) -> pd.DataFrame | None:
     return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None
 
 
@@ -202,16 +206,27 @@ def fact(facts: Mapping[str, Any], *names: str) -> Any:
 
 def _models(provenance: Mapping[str, Any], methods: Iterable[str]) -> list[Model]:
     models = []
+    config = _config(provenance)
+    name_of_set = "+".join(map(str, (config.get("train") or {}).get("images", [])))
+    given = _given_files(config)
     longest = sorted((str(method) for method in methods), key=len, reverse=True)
     for name, record in sorted(provenance.get("weights", {}).items()):
         facts = flatten(record)
+        if name_of_set and name not in given:
+            facts.setdefault("training_set", name_of_set)
         stem = Path(name).stem
         method = next((known for known in longest if stem == known or stem.startswith(known + "_")), stem)
         scale = str(fact(facts, "scale") or stem.rsplit("_x", 1)[-1])
-        parameters = fact(facts, "parameters", "n_parameters", "params")
+        parameters = fact(facts, "parameters")
         count = int(parameters) if isinstance(parameters, int | float) else None
         models.append(Model(method, int(scale) if scale.isdigit() else None, name, count, facts))
     return models
+
+
+def _given_files(config: Mapping[str, Any]) -> set[str]:
+    """File names of weights that the config names: this run did not train them, so its training set is not theirs."""
+    patterns = (config.get("weights") or {}).values()
+    return {Path(str(text).replace("{scale}", str(s))).name for text in patterns for s in config.get("scales", [])}
 
 
 def _previews(folder: Path, order: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
@@ -238,7 +253,12 @@ def read_curve(path: Path) -> dict[str, Any]:
                 break
             raise SrgridError(f"{path}, line {number}: damaged training log; train again or remove the log.") from None
         for key, value in row.items():
-            if key != "step" and "step" in row and isinstance(value, int | float) and np.isfinite(value):
+            if (
+                key not in ("step", "seconds")
+                and "step" in row
+                and isinstance(value, int | float)
+                and np.isfinite(value)
+            ):
                 series.setdefault(key, []).append((float(row["step"]), float(value)))
     thinned = {key: points[:: -(-len(points) // CURVE_POINTS)] for key, points in series.items()}
     return {"name": path.parent.name, "series": {key: thinned[key] for key in sorted(thinned)}}

@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +10,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from srgrid.errors import SrgridError
-from srgrid.report.cardata import CardData, fact
+from srgrid.report.cardata import CardData
 from srgrid.report.tables import CELL, distinct
+from srgrid.report.views import seconds
 
 TYPES = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg"}
 
@@ -84,12 +84,6 @@ def page_data(data: CardData, budget: int) -> dict[str, Any]:
         ],
         "curves": data.curves,
     }  # fmt: skip
-
-
-def seconds(facts: Mapping[str, Any]) -> float | None:
-    """The measured training time of a model, if its provenance holds one."""
-    value = fact(facts, "seconds", "train_seconds", "wall_seconds")
-    return float(value) if isinstance(value, int | float) else None
 
 
 def _by(frame: pd.DataFrame, *columns: str) -> Any:

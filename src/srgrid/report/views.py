@@ -12,16 +12,16 @@ from srgrid.report.published import Published
 from srgrid.report.tables import BASELINE, CELL, number
 
 FACTS = {
-    "training set": ("training_set", "train_set", "pack.name", "data.name", "training_images"),
-    "training images": ("training_image_count", "image_count", "n_images"),
-    "steps": ("steps", "total_steps", "step"),
-    "batch": ("batch", "batch_size"),
-    "LR patch": ("patch", "patch_size", "lr_patch"),
-    "learning rate": ("lr", "learning_rate"),
-    "precision": ("precision", "amp"),
-    "started from": ("init", "init_from", "warm_start"),
-    "seed": ("seed",),
-    "device": ("gpu", "device_name", "device"),
+    "training set": ("training_set",),
+    "images": ("data.images",),
+    "steps": ("provenance.steps", "exported_step", "steps"),
+    "batch": ("recipe.batch", "batch"),
+    "LR patch": ("recipe.patch", "patch"),
+    "learning rate": ("recipe.lr", "lr"),
+    "schedule": ("recipe.schedule",),
+    "started from": ("provenance.init", "init"),
+    "seed": ("recipe.seed", "seed"),
+    "device": ("measured.device", "device"),
 }
 
 
@@ -149,6 +149,8 @@ def origins(data: CardData) -> list[Origin]:
 
 def _facts(facts: dict[str, Any]) -> dict[str, str]:
     found = {label: fact(facts, *names) for label, names in FACTS.items()}
+    if isinstance(found["started from"], str):
+        found["started from"] = f"weights {found['started from'][:12]}"
     return {label: plain(value) for label, value in found.items() if value not in (None, "", [], {})}
 
 
@@ -165,10 +167,16 @@ def plain(value: object) -> str:
     return ", ".join(plain(item) for item in value) if isinstance(value, Iterable) else str(value)
 
 
+def seconds(facts: dict[str, Any]) -> float | None:
+    """The measured training time of a model, if its provenance holds one."""
+    value = fact(facts, "measured.seconds", "seconds")
+    return float(value) if isinstance(value, int | float) else None
+
+
 def duration(facts: dict[str, Any]) -> str:
     """Measured training time in words, or an empty text."""
-    value = fact(facts, "seconds", "train_seconds", "wall_seconds")
-    if not isinstance(value, int | float):
+    value = seconds(facts)
+    if value is None:
         return ""
     if value < 120:
         return f"{value:.0f} s"
@@ -187,6 +195,19 @@ def gain_matrix(data: CardData) -> list[dict[str, Any]]:
         absent = next((cell.missing for cell in row.cells if cell.missing), "")
         matrix.append({"dataset": row.dataset, "scale": row.scale, "cell": best, "base": base, "missing": absent})
     return matrix
+
+
+def audit_effects(data: CardData) -> list[dict[str, str]]:
+    """Per protocol choice of the audit: what it is, and the least and greatest change of PSNR, with their cells."""
+    if data.effects is None:
+        return []
+    found = []
+    for (name, about), table in data.effects.groupby(["choice", "about"], sort=False):
+        records = table.to_dict("records")
+        low, high = (end(records, key=lambda r: float(r["psnr_change"])) for end in (min, max))
+        least, most = (f"{r['psnr_change']} dB ({r['dataset']} x{r['scale']})" for r in (low, high))
+        found.append({"choice": str(name), "about": str(about), "least": least, "most": most})
+    return found
 
 
 def audit_verdicts(data: CardData) -> dict[str, int]:

@@ -42,7 +42,7 @@
     const losses = values.filter((value) => value < 0).length, mean = values.reduce((a, b) => a + b) / values.length;
     const chart = canvas(width, height, `${rows.length} images sorted by PSNR gain of ${method} over bicubic: mean ${SR.signed(mean, 2)} dB, ${losses} losses`);
     yAxis(chart, y, ticks(...padded([0, ...values], 0), 5), left, width);
-    const slot = (width - left) / rows.length;
+    const slot = Math.min((width - left) / rows.length, 64);
     const shot = data.previews.find((s) => s.dataset === dataset && s.scale === scale);
     rows.forEach((row, k) => {
       const has = shot && shot.images.some((image) => image.image === row.image);
@@ -54,7 +54,7 @@
       chart.append(bar);
     });
     chart.append(svg("line", { x1: left, x2: width, y1: y(mean), y2: y(mean), class: "dash" }), svg("text", { x: width, y: y(mean) - 6, "text-anchor": "end", class: "strong" }, `mean ${SR.signed(mean, 2)} dB`));
-    chart.append(svg("text", { x: left, y: height - 4 }, "largest gain"), svg("text", { x: width, y: height - 4, "text-anchor": "end" }, losses ? "largest loss" : "smallest gain"));
+    chart.append(svg("text", { x: left, y: height - 4 }, "largest gain"), svg("text", { x: Math.max(left + slot * rows.length, left + 170), y: height - 4, "text-anchor": "end" }, losses ? "largest loss" : "smallest gain"));
     host.replaceChildren(chart);
   };
 
@@ -139,7 +139,7 @@
     });
     host.replaceChildren(chart);
     const others = rows.length - met.length;
-    if (others) host.append(make("p", { class: "note" }, `${others} more published values have no re-made cell under the same protocol in this run.`));
+    if (others) host.append(make("p", { class: "note" }, `Published values of these methods without a re-made cell under the same protocol in this run: ${others}.`));
   };
 
   const plots = { gain: gainPlot, spread: spreadPlot, size: sizePlot, curve: curvePlot, published: publishedPlot };
