@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,7 @@ def verify_dir(
 ) -> Found:
     """Recognise every image under `folder` (any format, names and layout) among all known data sets, or one.
 
+    Of a data set without digests only this can be said: whether a fetched folder still is what its manifest says.
     Raises SrgridError if there is no such folder or no image in it, or if nothing is known of `dataset`'s pixels.
     """
     root = Path(folder)
@@ -68,23 +70,49 @@ def verify_dir(
     files = list(sources.all_images(root))
     if not files:
         raise SrgridError(f"{root}: holds no images")
-    entries = _known_sets(dataset, extra)
+    made_here = (root / images.MANIFEST).exists()
+    entries = _known_sets(dataset, extra, made_here)
     catalogue = Catalogue(entries.values())
+    noted = images.read_manifest(root) if dataset and not entries else {}
+    recognise = partial(_as_noted, noted=noted) if noted else partial(_row, catalogue=catalogue, entries=entries)
     with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
-        made = pool.map(lambda file: _row(file, root, catalogue, entries), files)
+        made = pool.map(lambda file: recognise(file, root), files)
         rows = tuple(track(made, f"verify {root.name}", total=len(files)))
-    return Found(str(root), dataset, rows, _missing(rows, entries, dataset))
+    lost = _lost(root, noted) if noted else _missing(rows, entries, dataset)
+    return Found(str(root), dataset, rows, lost)
 
 
-def _known_sets(dataset: str | None, extra: Mapping[str, Any] | None) -> dict[str, registry.Dataset]:
+def _known_sets(dataset: str | None, extra: Mapping[str, Any] | None, made_here: bool) -> dict[str, registry.Dataset]:
+    """The sets to recognise; none if digests are lacking, which is an error unless there is a manifest to go by."""
+    known = registry.load_registry(extra)
     if dataset is None:
-        return {name: entry for name, entry in registry.load_registry(extra).items() if entry.known}
-    entry = registry.get(dataset, extra)
-    chosen = [entry] if not entry.parts else [registry.get(part, extra) for part in entry.parts]
-    unknown = [part.name for part in chosen if not part.known]
-    if unknown:
+        return {name: entry for name, entry in known.items() if entry.known}
+    if dataset not in known and made_here:
+        return {}
+    chosen = {name: registry.get(name, extra) for name in registry.get(dataset, extra).parts or (dataset,)}
+    unknown = [name for name, entry in chosen.items() if not entry.known]
+    if unknown and not made_here:
         raise SrgridError(f"{', '.join(unknown)}: no digests are known, so its images cannot be recognised")
-    return {part.name: part for part in chosen}
+    return {} if unknown else chosen
+
+
+def _as_noted(file: Path, root: Path, noted: Mapping[str, Any]) -> Row:
+    """A file compared with its entry in the folder's manifest."""
+    shown = file.relative_to(root).as_posix()
+    dataset = str(noted["made_by"].get("dataset", ""))
+    if shown not in noted["files"]:
+        return Row(shown, "unknown", detail="not in the manifest")
+    try:
+        same = images.pixel_digest(images.read(file)) == noted["files"][shown]["sha256"]
+    except SrgridError as error:
+        return Row(shown, "unreadable", detail=str(error).removeprefix(f"{file}: "))
+    detail = "as fetched; no digests are known" if same else "other pixels than when it was fetched"
+    return Row(shown, "exact" if same else "changed", dataset, file.stem, detail)
+
+
+def _lost(root: Path, noted: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    gone = tuple(Path(name).stem for name in sorted(noted["files"]) if not (root / name).exists())
+    return {str(noted["made_by"].get("dataset", root.name)): gone}
 
 
 def _row(file: Path, root: Path, catalogue: Catalogue, entries: Mapping[str, registry.Dataset]) -> Row:

@@ -1,0 +1,180 @@
+"""Data sets as Hugging Face `datasets.Dataset`: columns name, hr and lr, Arrow on disk, memory-mapped.
+
+The meaning is that of the card's `load_dataset("eugenesiow/Set5", "bicubic_x4")`, whose loading script no longer runs:
+one row an image, with the HR image and its LR image. Here HR is always cropped to a multiple of the scale, so that
+it is exactly `scale` times its LR image.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from srgrid import images
+from srgrid.data import registry, sources
+from srgrid.data.download import cache_folder
+from srgrid.data.fetch import fetch
+from srgrid.degrade import Degradation, get_degradation
+from srgrid.errors import SrgridError
+from srgrid.progress import track
+from srgrid.resize import modcrop
+
+if TYPE_CHECKING:
+    import datasets
+
+KERNELS = ("matlab", "pillow")
+
+
+def load(
+    name: str,
+    scale: int = 4,
+    kernel: str = "matlab",
+    mirror: str | os.PathLike[str] | None = None,
+    *,
+    extra: Mapping[str, Any] | None = None,
+) -> datasets.Dataset:
+    """A data set with columns `name` (text), `hr` and `lr` (datasets.Image, decoded to PIL images on access).
+
+    HR is cropped to a multiple of `scale` (top-left kept); LR is its bicubic reduction by `kernel`: matlab (bit for
+    bit) or pillow. A variant's LR is made as the registry declares. Images are fetched and verified as by `fetch` and
+    kept in the cache (SRGRID_CACHE); the table is memory-mapped from there, and made again only if an image changed.
+    Raises SrgridError for an unknown set, scale or kernel, and as `fetch` does.
+    """
+    from datasets import Dataset
+
+    return Dataset.from_file(str(_table(name, scale, kernel, mirror, extra)))
+
+
+def export(
+    name: str,
+    scale: int,
+    out: str | os.PathLike[str],
+    kernel: str = "matlab",
+    mirror: str | os.PathLike[str] | None = None,
+    *,
+    extra: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write `load`'s table as OUT/NAME_xSCALE_KERNEL.parquet, images as PNG inside, atomically; return the file.
+
+    `datasets.load_dataset("parquet", data_files=...)` reads it, with the images decoded. Raises as `load` does.
+    """
+    table = load(name, scale, kernel, mirror, extra=extra)
+    target = Path(out) / f"{name}_x{scale}_{kernel}.parquet"
+    with images.staged_file(target) as staged:
+        table.to_parquet(str(staged))
+    return target
+
+
+def augment_five_crop(batch: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Five rows of each: the four corners and the centre, each half as wide and high as the LR image, and HR to match.
+
+    For training sets: `load("DIV2K").map(augment_five_crop, batched=True)`. `batch` has the columns name, hr and lr
+    (PIL images); others are repeated. Raises SrgridError if an HR image is not a multiple of its LR image.
+    """
+    made: dict[str, list[Any]] = {column: [] for column in batch}
+    for row in zip(*batch.values(), strict=True):
+        item = dict(zip(batch, row, strict=True))
+        scale = _scale_of(item)
+        width, height = (max(1, n // 2) for n in item["lr"].size)
+        right, bottom = item["lr"].width - width, item["lr"].height - height
+        corners = ((0, 0), (right, 0), (0, bottom), (right, bottom), (right // 2, bottom // 2))
+        for label, (x, y) in zip(("tl", "tr", "bl", "br", "c"), corners, strict=True):
+            box = (x, y, x + width, y + height)
+            crops = {
+                "lr": item["lr"].crop(box),
+                "hr": item["hr"].crop(tuple(scale * n for n in box)),
+                "name": f"{item['name']}_{label}",
+            }
+            for column, value in (item | crops).items():
+                made[column].append(value)
+    return made
+
+
+def _scale_of(item: Mapping[str, Any]) -> int:
+    hr, lr = item["hr"].size, item["lr"].size
+    scale = int(hr[0] // lr[0])
+    if hr != (scale * lr[0], scale * lr[1]):
+        raise SrgridError(f"{item['name']}: HR {hr[0]}x{hr[1]} is not a multiple of LR {lr[0]}x{lr[1]}")
+    return scale
+
+
+def _table(
+    name: str,
+    scale: int,
+    kernel: str,
+    mirror: str | os.PathLike[str] | None,
+    extra: Mapping[str, Any] | None,
+) -> Path:
+    """The Arrow file of a set, made if it is not in the cache."""
+    from filelock import FileLock
+
+    if kernel not in KERNELS:
+        raise SrgridError(f"unknown kernel {kernel!r}; choose one of {', '.join(KERNELS)}")
+    if scale != int(scale) or scale < 1:
+        raise SrgridError(f"scale must be a positive integer, got {scale}")
+    folder = sources.mirror_folder(mirror)
+    entry = registry.resolve(name, folder, extra)
+    cache = cache_folder()
+    cache.mkdir(parents=True, exist_ok=True)
+    with FileLock(cache / "tables.lock"):
+        hr_dir = _fetched(entry, cache, folder, extra)
+        lr_dir = _fetched(registry.get(entry.lr_of, extra), cache, folder, extra) if entry.lr_of else hr_dir
+        out = cache / "tables" / f"{name}_x{scale}_{kernel}-{_key(hr_dir, lr_dir, scale * entry.lr_times)}.arrow"
+        if not out.exists():
+            _write_table(out, hr_dir, lr_dir, scale, scale * entry.lr_times, get_degradation(kernel))
+    return out
+
+
+def _fetched(entry: registry.Dataset, cache: Path, mirror: Path | None, extra: Mapping[str, Any] | None) -> Path:
+    """The cached HR folder of a set. Verified images are kept; unverified ones may have changed: taken anew."""
+    folder = cache / "HR" / entry.name
+    if entry.known and (folder / images.MANIFEST).exists():
+        files = images.read_manifest(folder)["files"]
+        if {file: noted["sha256"] for file, noted in files.items()} == {
+            f"{known.image}.png": known.sha256 for known in entry.known.values()
+        }:
+            return folder
+    fetch(entry.name, folder, mirror, extra=extra)
+    return folder
+
+
+def _key(hr_dir: Path, lr_dir: Path, lr_scale: int) -> str:
+    """Changes with any pixel of the HR images, or of those that the LR images are made from."""
+    noted = [images.read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)]
+    text = "\n".join(f"{name} {entry['sha256']}" for files in noted for name, entry in sorted(files.items()))
+    return hashlib.sha256(f"{lr_scale}\n{text}".encode()).hexdigest()[:16]
+
+
+def _write_table(out: Path, hr_dir: Path, lr_dir: Path, scale: int, lr_scale: int, degradation: Degradation) -> None:
+    from datasets import Features, Image, Value
+    from datasets.arrow_writer import ArrowWriter
+
+    features = Features({"name": Value("string"), "hr": Image(), "lr": Image()})
+    files = images.list_images(hr_dir)
+    with images.staged_file(out) as staged, tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+        room = Path(scratch)
+        with ArrowWriter(path=str(staged), features=features) as writer:
+            for file in track(files, f"table {out.name.rpartition('-')[0]}"):
+                origin = _checked(lr_dir / file.name)
+                hr = modcrop(_checked(file) if hr_dir != lr_dir else origin, scale)
+                lr = degradation.shrink(origin, lr_scale)
+                writer.write({"name": file.stem, "hr": _png(hr, file, room), "lr": _png(lr, file, room)})
+            writer.finalize()
+
+
+def _checked(file: Path) -> images.Array:
+    """An image of the cache. Raises SrgridError if it is not what its manifest says."""
+    image = images.read(file)
+    if images.pixel_digest(image) != images.read_manifest(file.parent)["files"][file.name]["sha256"]:
+        raise SrgridError(f"{file}: damaged in the cache; delete the folder {file.parent}")
+    return image
+
+
+def _png(image: images.Array, file: Path, room: Path) -> dict[str, Any]:
+    """An image as `datasets.Image` stores it: the bytes of a PNG file, and a name."""
+    images.write(room / file.name, image)
+    return {"bytes": (room / file.name).read_bytes(), "path": file.name}
