@@ -88,4 +88,6 @@ def test_the_cards_columns_are_compared():
             ("BSD100", 4, "bicubic", "super-image", 26.718, 0.6965, 100),
         )
     )
-    assert [(r["dataset"], r["super_image_offset"], r["card_minus_paper"]) for r in rows] == [("BSD100", "+0.761", "+0.14")]
+    assert [(r["dataset"], r["super_image_offset"], r["card_minus_paper"]) for r in rows] == [
+        ("BSD100", "+0.761", "+0.14")
+    ]

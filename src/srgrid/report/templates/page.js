@@ -54,7 +54,7 @@ SR.gains = (dataset, scale, method, protocol) => {
       row.hidden = Object.entries(filters).some(([name, select]) => select.value !== "" && row.dataset[name] !== select.value);
       shown += row.hidden ? 0 : 1;
     }
-    for (const cell of SR.$$("[data-method]", table)) cell.hidden = method.value !== "" && cell.dataset.method !== method.value;
+    for (const cell of SR.$$("td[data-method], th[data-method]", table)) cell.hidden = method.value !== "" && cell.dataset.method !== method.value;
     count.textContent = `${shown} of ${rows.length} rows`;
   };
   const sort = (column, direction) => {
