@@ -143,7 +143,12 @@ def _layout(panel: Panel) -> _Layout:
         tall = rows * side + between
         if (side > 0.3 and tall < 3.6) or rows == 1:
             options.append(_Layout(rows, columns, max(side, 0.3), crop_aspect, (aspect * tall, tall)))
-    return max(options, key=lambda layout: layout.side * layout.crop_aspect + 0.12 * layout.rows)
+
+    def worth(layout: _Layout) -> float:
+        empty = layout.rows * layout.columns - count
+        return layout.side * layout.crop_aspect + 0.1 * layout.rows - 0.05 * empty
+
+    return max(options, key=worth)
 
 
 def draw(panels: Sequence[Panel], out_png: Path, out_pdf: Path) -> None:

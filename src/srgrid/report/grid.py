@@ -9,11 +9,9 @@ import pandas as pd
 from srgrid.errors import SrgridError
 from srgrid.images import staged_file
 from srgrid.report.tables import (
-    BASELINE,
     CELL,
     GRID_COLUMNS,
     SCORE_COLUMNS,
-    cells,
     check_same_images,
     distinct,
     number,
@@ -76,11 +74,6 @@ def grid(scores_csv: Path, out_csv: Path) -> None:
     rows = ([*cell, number(psnr, 6), number(ssim, 8), count]
             for cell, (psnr, ssim, count) in zip(means.index, means.itertuples(index=False), strict=True))  # fmt: skip
     write_csv(out_csv, GRID_COLUMNS, rows)
-
-
-def printed(psnr: float, ssim: float) -> str:
-    """A cell as papers print it: `33.64/0.9292`."""
-    return f"{number(psnr, 2)}/{number(ssim, 4)}"
 
 
 def wide(grid_csv: Path, out_csv: Path) -> None:
@@ -162,6 +155,3 @@ def _tex_cell(values: Mapping[str, tuple[float, float]], method: str) -> str:
         bold = len(values) > 1 and round(values[method][metric], digits) == best
         printed_values.append(rf"\textbf{{{text}}}" if bold else text)
     return "/".join(printed_values)
-
-
-__all__ = ["BASELINE", "cells", "collect", "grid", "latex", "printed", "tex_text", "wide"]
