@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from srgrid.data.archive import extract
 from srgrid.data.registry import Dataset, Source
@@ -24,7 +24,8 @@ from srgrid.data.sources import Origin
 from srgrid.errors import SrgridError
 from srgrid.progress import track
 
-CHUNK = 1 << 20
+CHUNK = 1 << 16  # at most this much of a broken connection is lost
+MIB = 1 << 20
 HUB = "https://huggingface.co"
 
 
@@ -186,12 +187,12 @@ class Resumable:
         if not self.checked:
             etag = reply.headers.get("ETag", "")
             self.tag.write_text("" if etag.startswith("W/") else etag)
-        chunks = None if total is None else -(-(total - start) // CHUNK)
+        steps = None if total is None else -(-(total - start) // MIB)
         with self.part.open("r+b" if start else "wb") as file:
             file.seek(start)
-            for chunk in track(reply.iter_content(CHUNK), f"download {url.rsplit('/', 1)[-1]} (MiB)", chunks):
-                file.write(chunk)
             file.truncate()
+            for _ in track(_stored(reply, file), f"download {url.rsplit('/', 1)[-1]} (MiB)", steps):
+                pass
         if total is not None and self._have() < total:
             return f"the connection broke after {self._have()} of {total} bytes"
         return None
@@ -214,6 +215,18 @@ class Resumable:
         if self.size is not None and total is not None and total != self.size:
             raise SrgridError(f"{url}: the server offers {total} bytes, not the expected {self.size}")
         return 0, total
+
+
+def _stored(reply: Any, file: IO[bytes]) -> Iterator[None]:
+    """Write a reply's body to a file, yielding after each MiB and at the end."""
+    written = 0
+    for chunk in reply.iter_content(CHUNK):
+        written += file.write(chunk)
+        if written >= MIB:
+            written -= MIB
+            yield
+    if written:
+        yield
 
 
 def _session(patience: Patience) -> Any:
