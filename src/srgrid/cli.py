@@ -13,6 +13,7 @@ import typer
 
 from srgrid import __version__
 from srgrid.errors import SrgridError
+from srgrid.train.stop import Interrupted
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
 data_app = typer.Typer(no_args_is_help=True, help="Benchmark images: list, fetch, verify, export.")
@@ -35,7 +36,9 @@ def main() -> NoReturn:
     try:
         app()
     except SrgridError as error:
-        _stop(f"error: {error}", getattr(error, "status", Exit.BAD_INPUT))
+        _stop(f"error: {error}", Exit.BAD_INPUT)
+    except Interrupted as stopped:
+        _stop(str(stopped), stopped.exit_status)
     except KeyboardInterrupt:
         _stop("interrupted; nothing half-written is left", Exit.INTERRUPTED)
     except Exception as error:

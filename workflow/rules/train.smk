@@ -32,7 +32,7 @@ rule train:
     resources:
         gpu=GPU,
     params:
-        state=RUN / "state" / "{model}_x{scale}",
+        state=str(RUN / "state" / "{model}_x{scale}"),
         recipe=config["train"]["recipe"],
         settings=lambda wildcards, threads: json.dumps(
             {
