@@ -43,7 +43,8 @@ class BalancedAttention(nn.Module):
         """Rescale `x` (N x C x H x W); `pooled` is its mean over the image, N x C x 1 x 1."""
         channels: Tensor = self.ca(_mean(x) if pooled is None else pooled)
         places: Tensor = self.sa(x)
-        return channels * places * x
+        scaled = x * channels
+        return scaled * places if torch.is_grad_enabled() else scaled.mul_(places)
 
 
 class _PooledBranch(nn.Module):

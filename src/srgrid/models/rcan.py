@@ -89,7 +89,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         inner: Tensor = self.body(x)
-        return x + inner
+        return inner.add_(x)
 
 
 class Group(nn.Module):
@@ -102,7 +102,7 @@ class Group(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         inner: Tensor = self.body(x)
-        return x + inner
+        return inner.add_(x)
 
 
 class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-super-resolution"]):
