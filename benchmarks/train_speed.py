@@ -1,6 +1,6 @@
 """Training speed: srgrid, super-image's own Trainer loop with its RcanModel, and plain eager fp32 PyTorch.
 
-    python benchmarks/train_speed.py [--model rcan-bam-s] [--scale 4] [--batch 16] [--patch 48] [--steps 40] [--device D]
+    python benchmarks/train_speed.py [--model rcan-bam-s] [--scale 4] [--batch 16] [--patch 48] [--steps 40]
 
 One run on one device; each contender in a process of its own, in turn, so that none inherits another's memory or
 threads. Every contender trains the same network on the same photographs. Prints images/s, the ratios, the achieved
