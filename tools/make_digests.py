@@ -27,28 +27,27 @@ def originals(entry: registry.Dataset, mirror: Path) -> list[Path]:
     return images.list_images(mirror / entry.name / "HR")
 
 
-def make(name: str, mirror: Path) -> None:
-    """Write the digest file of one set."""
-    entry = registry.get(name)
-    if entry.digest_file is None:
-        raise SrgridError(f"{name}: the registry names no digest file for it")
+def rows(entry: registry.Dataset, mirror: Path) -> list[dict[str, str]]:
+    """The rows of a set's digest file."""
     parent = registry.get(entry.parent) if entry.parent else entry
     files = originals(parent, mirror)
     names = entry.declared or tuple(file.stem for file in files)
     if len(files) != entry.images:
-        raise SrgridError(f"{name}: {len(files)} files, but the registry says {entry.images} images")
-    rows = []
-    for image_name, file in track(list(zip(names, files, strict=True)), f"digests of {name}"):
+        raise SrgridError(f"{entry.name}: {len(files)} files, but the registry says {entry.images} images")
+    made = []
+    for image_name, file in track(list(zip(names, files, strict=True)), f"digests of {entry.name}"):
         image = apply_steps(images.read(file), entry.steps)
-        rows += digests.digest_rows(image_name, file.stem, image, digests.CROPS if entry.use == "test" else ())
-    digests.write_digests(entry.digest_file, rows)
+        made += digests.digest_rows(image_name, file.stem, image, digests.CROPS if entry.use == "test" else ())
+    return made
 
 
 def main(arguments: list[str]) -> None:
     """Make the digests of the named sets, or of all that have some."""
     mirror, *chosen = arguments
-    for name in chosen or [name for name in registry.names() if registry.get(name).digest_file]:
-        make(name, Path(mirror))
+    entries = [registry.get(name) for name in chosen or registry.names()]
+    for entry in entries:
+        if entry.digest_file:
+            digests.write_digests(entry.digest_file, rows(entry, Path(mirror)))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,11 @@
 """The registry: every entry is whole, its schema is closed, and users' own sets are held to the same form."""
 
+import dataclasses
+import importlib.util
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -84,6 +87,43 @@ def test_digest_files_survive_a_round_trip(tmp_path: Path, photographs: dict[str
     assert known.sha256 == images.pixel_digest(photo)
     assert known.crops[(444, 300)] == images.pixel_digest(photo[:300, :444])  # to multiples of 12
     assert (known.thumbprint == digests.thumbprint(photo)).all()
+
+
+def make_digests() -> ModuleType:
+    file = Path(__file__).resolve().parents[2] / "tools" / "make_digests.py"
+    spec = importlib.util.spec_from_file_location("make_digests", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_maintainers_script_makes_the_committed_digests(tmp_path: Path) -> None:
+    entry = data.get("sample")
+    digests.write_digests(tmp_path / "sample.csv", make_digests().rows(entry, tmp_path))
+    assert entry.digest_file is not None
+    assert (tmp_path / "sample.csv").read_bytes() == entry.digest_file.read_bytes()
+
+
+@pytest.mark.mirror
+def test_the_maintainers_script_makes_the_variants_digests(mirror: Path, tmp_path: Path) -> None:
+    module = make_digests()
+    some = SimpleNamespace(read=images.read, list_images=lambda folder: images.list_images(folder)[:3])
+    module.images = some  # the first three images will do
+    first = dataclasses.replace(data.get("Urban100-half"), images=3, declared=("img_001", "img_002", "img_003"))
+    known = data.get("Urban100-half").known
+    rows = module.rows(first, mirror)
+    assert {row["image"]: row["sha256"] for row in rows if row["original"]} == {
+        name: known[name].sha256 for name in first.declared
+    }
+
+
+def test_where_a_set_comes_from_is_said_in_a_few_words() -> None:
+    assert data.get("sample").origin == "package skimage"
+    assert data.get("Urban100-half").origin == "Urban100: imresize 1/2"
+    assert data.get("BSDS400+SunHays80").origin == "BSDS400 + SunHays80"
+    assert data.get("DIV2K").origin == "ETH Zurich, Hugging Face"
 
 
 def test_a_damaged_digest_file_is_named(tmp_path: Path) -> None:

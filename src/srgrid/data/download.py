@@ -250,11 +250,15 @@ def _session(patience: Patience) -> Any:
 
 
 def _never_answered(error: Exception) -> bool:
-    """Whether no connection came about at all: no network, no such host, refused."""
-    from urllib3.exceptions import ConnectTimeoutError, MaxRetryError, NewConnectionError
+    """Whether no connection came about at all: no network, no such host, refused, by a proxy, or not trusted."""
+    from urllib3 import exceptions
 
+    never = (
+        *(exceptions.NewConnectionError, exceptions.ConnectTimeoutError),
+        *(exceptions.ProxyError, exceptions.SSLError),
+    )
     cause = error.args[0] if error.args else None
-    return isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError | ConnectTimeoutError)
+    return isinstance(cause, exceptions.MaxRetryError) and isinstance(cause.reason, never)
 
 
 def _reason(error: Exception) -> str:

@@ -80,6 +80,13 @@ class Dataset:
         """The images' names in the field's order; empty if only the files can tell."""
         return self.declared or tuple(self.known)
 
+    @property
+    def origin(self) -> str:
+        """Where the images come from, in a few words."""
+        if self.parent:
+            return f"{self.parent}: " + ", ".join(f"{step} {argument}" for step, argument in self.steps)
+        return " + ".join(self.parts) or ", ".join(source.label for source in self.sources) or "mirror"
+
     def image_of(self, stem: str) -> str:
         """The image that a file's name claims to hold: the field's name, or the original release's; empty if none."""
         if stem in self.image_names:
