@@ -9,6 +9,8 @@ from playwright.sync_api import Browser, Page
 from run_dir import MODEL, make_run
 
 from srgrid.report.card import build_card
+from srgrid.report.grid import grid
+from srgrid.report.intervals import intervals
 
 HOSTILE = '</script><script>window.hacked="data"</script>'
 HOSTILE_IMAGES = ('<img src=x onerror="window.hacked=1">', "a|b`c`*d*", "$x$ & {{ 7 * 7 }}", "plain")
@@ -19,7 +21,13 @@ class Watched:
     """A page whose console errors, exceptions and requests are written down."""
 
     def __init__(
-        self, browser: Browser, file: Path, size: tuple[int, int] = (1440, 900), scheme: str = "light"
+        self,
+        browser: Browser,
+        file: Path,
+        size: tuple[int, int] = (1440, 900),
+        scheme: str = "light",
+        *,
+        plot: bool = True,
     ) -> None:
         self.page: Page = browser.new_page(viewport={"width": size[0], "height": size[1]}, color_scheme=scheme)
         self.errors: list[str] = []
@@ -28,7 +36,7 @@ class Watched:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(file.as_uri())
-        self.page.wait_for_selector("#plot-gain svg")
+        self.page.wait_for_selector("#plot-gain svg" if plot else "#plot-gain p")
 
     def check(self, file: Path) -> None:
         assert self.errors == []
@@ -308,4 +316,20 @@ def test_the_page_opens_fast(browser: Browser, page_file: Path) -> None:
     start = time.monotonic()
     opened = Watched(browser, page_file)
     assert time.monotonic() - start < 5
+    opened.page.close()
+
+
+def test_a_run_of_bicubic_alone_has_a_page_too(browser: Browser, page_file: Path, tmp_path: Path) -> None:
+    run = page_file.parent
+    rows = [line for line in (run / "scores.csv").read_text().splitlines() if MODEL not in line]
+    (tmp_path / "scores.csv").write_text("\n".join(rows) + "\n")
+    grid(tmp_path / "scores.csv", tmp_path / "grid.csv")
+    intervals(tmp_path / "scores.csv", tmp_path / "intervals.csv")
+    (tmp_path / "provenance.json").write_text("{}")
+    build_card(tmp_path, title="bicubic alone")
+    opened = Watched(browser, tmp_path / "model_card.html", plot=False)
+    assert "No model was run" in opened.page.inner_text("#plot-gain")
+    assert "No previews were made" in opened.page.inner_text("#compare")
+    assert "missing" not in opened.page.inner_text("#grid-table")
+    opened.check(tmp_path / "model_card.html")
     opened.page.close()

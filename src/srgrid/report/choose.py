@@ -63,7 +63,7 @@ def choose_images(
 def _role(rank: int, ranked: "pd.Series[float]", plain: bool) -> str:
     last = len(ranked) - 1
     if plain:
-        return {last // 2: "median PSNR", last: "lowest PSNR", 0: "highest PSNR"}.get(rank, f"rank {rank + 1}")
+        return {last // 2: "median PSNR", last: "lowest PSNR", 0: "highest PSNR"}.get(rank, f"PSNR rank {rank + 1}")
     if rank == 0:
         return "largest gain" if ranked.iloc[0] >= 0 else "smallest loss"
     if rank == last:

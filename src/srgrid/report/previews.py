@@ -18,7 +18,7 @@ from srgrid.report.tables import read_scores
 Image = NDArray[np.generic]
 
 VIEW = 320  # pixels a side of the region that the page can zoom into
-THUMB = 200  # pixels of the longer side of the whole image's preview
+THUMB = 280  # pixels of the longer side of the whole image's preview
 ERROR_GAIN = 4  # the error map shows 4 x |Y(SR) - Y(HR)|
 QUALITY = {"view": 93, "thumb": 78, "error": 70}
 

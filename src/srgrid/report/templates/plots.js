@@ -35,6 +35,7 @@
   const now = () => ({ dataset: $("#p-dataset").value, scale: Number($("#p-scale").value), method: $("#p-method").value, protocol: $("#p-protocol").value });
 
   const gainPlot = (host, width) => {
+    if (!SR.models.length) return nothing(host, "No model was run, so there is no gain over bicubic to show.");
     const { dataset, scale, method, protocol } = now(), rows = SR.gains(dataset, scale, method, protocol);
     if (!rows || !rows.length) return nothing(host, `No gain to show: ${method} ${SR.missing(dataset, scale, method, protocol)}.`);
     rows.sort((a, b) => b.gain - a.gain);
@@ -59,6 +60,7 @@
   };
 
   const spreadPlot = (host, width) => {
+    if (!SR.models.length) return nothing(host, "No model was run, so there is no gain over bicubic to show.");
     const { scale, method, protocol } = now();
     const sets = data.order.dataset.map((dataset) => ({ dataset, rows: SR.gains(dataset, scale, method, protocol) || [] }));
     const all = sets.flatMap((set) => set.rows.map((row) => row.gain));
@@ -104,7 +106,7 @@
 
   const curvePlot = (host, width) => {
     const name = $("#p-series").value, lines = data.curves.filter((curve) => curve.series[name]);
-    if (!lines.length) return nothing(host, "This run holds no training log: nothing was trained in it.");
+    if (!lines.length) return nothing(host, "This run holds no training log.");
     const height = 250, left = 58, points = lines.flatMap((line) => line.series[name]);
     const range = padded(points.map((p) => p[1])), y = linear([range[1], range[0]], [24, height - 40]), end = Math.max(...points.map((p) => p[0])), x = linear([0, end], [left, width - 12]);
     const chart = canvas(width, height, `Training curves of ${lines.map((line) => line.name).join(", ")}: ${name} over steps`);
@@ -154,6 +156,7 @@
   const series = [...new Set(data.curves.flatMap((curve) => Object.keys(curve.series)))];
   const liked = series.find((name) => /psnr/i.test(name)) || series.find((name) => /loss/i.test(name)) || series[0];
   SR.options($("#p-series"), series.length ? series : ["none"], liked);
+  $("#p-series").closest(".controls").hidden = !series.length;
   if (!data.models.some((m) => m.seconds)) $("#p-cost option[value=seconds]").remove();
   for (const select of SR.$$("#plots select")) select.addEventListener("change", draw);
   let width = 0;
