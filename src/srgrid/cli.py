@@ -89,7 +89,7 @@ def data_list() -> None:
     table = Table("name", "images", "sources", "licence", box=None)
     for name in registry.names():
         entry = registry.get(name)
-        table.add_row(name, str(entry.images), ", ".join(s.kind for s in entry.sources), entry.licence)
+        table.add_row(name, str(entry.images), entry.origin, entry.licence)
     Console().print(table)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 import platform
 import subprocess
@@ -123,8 +124,15 @@ def _weights_record(file: Path) -> dict[str, Any]:
     """A weights file's digest, what its header says of model and training, and what was measured while training."""
     from srgrid.models.weights import describe
 
-    record = {"path": str(file), "sha256": file_digest(file), **describe(file)}
+    record = {"path": str(file), "sha256": file_digest(file), "parameters": _parameters(file), **describe(file)}
     sidecar = file.with_suffix(".json")
     if sidecar.exists():
         record["measured"] = json.loads(sidecar.read_text())
     return record
+
+
+def _parameters(file: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(file, "numpy") as tensors:
+        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118
