@@ -29,7 +29,7 @@ def test_a_model_is_built_from_its_file_alone(file):
     assert not loaded.training
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
-    assert weights.describe(file)["config"]["features"] == 16
+    assert weights.describe(file)["config"]["features"] == 24
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "fp32"])

@@ -14,7 +14,7 @@ MODELS: dict[str, RcanConfig] = {
     "rcan": RcanConfig(attention="ca"),
     "rcan-bam-s": _SMALL,
     "rcan-s": replace(_SMALL, attention="ca"),
-    "rcan-bam-xs": RcanConfig(groups=2, blocks=2, features=16, reduction=4),
+    "rcan-bam-xs": RcanConfig(groups=1, blocks=3, features=24, reduction=4),
 }
 
 
