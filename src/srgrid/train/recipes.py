@@ -81,8 +81,8 @@ RECIPES: dict[str, TrainConfig] = {
     "quick": TrainConfig(steps=1500, validate_every=250, checkpoint_every=250),
     # Seconds on two cores: the embedded demo.
     "demo": TrainConfig(
-        steps=600, batch=8, patch=24, lr=6e-3, warmup=0.05, ema=0.99, precision="fp32", compile="off",
-        held_out=0, checkpoint_every=200, tensorboard=False,
+        steps=900, batch=8, patch=16, lr=6e-3, warmup=0.05, ema=0.99, precision="fp32", compile="off",
+        held_out=0, checkpoint_every=300, tensorboard=False,
     ),
     # The model card's own: super-image's Trainer on augment_five_crop (lr falls to a tenth after 4/5 of 1000 epochs;
     # the StepLR it also sets up is overwritten at the start of every epoch).
