@@ -10,6 +10,7 @@ super-image is optional: `make peers`.
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -82,7 +83,8 @@ def _options():
 def _apart(name, folder):
     """A contender's result, measured in its own process; None (and its reason on stderr) if it cannot run."""
     command = [sys.executable, __file__, *sys.argv[1:], "--only", name, "--folder", folder]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
+    quiet = os.environ | {"TQDM_DISABLE": "1"}
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=quiet)
     if done.returncode:
         print(f"{name}: not measured")
         return None

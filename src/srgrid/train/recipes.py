@@ -82,7 +82,7 @@ RECIPES: dict[str, TrainConfig] = {
     # Seconds on two cores: the embedded demo.
     "demo": TrainConfig(
         steps=900, batch=8, patch=16, lr=6e-3, warmup=0.05, ema=0.99, precision="fp32", compile="off",
-        held_out=0, checkpoint_every=300, tensorboard=False,
+        held_out=0, checkpoint_every=300, tensorboard=False, threads=1,
     ),
     # The model card's own: super-image's Trainer on augment_five_crop (lr falls to a tenth after 4/5 of 1000 epochs;
     # the StepLR it also sets up is overwritten at the start of every epoch).
