@@ -273,6 +273,7 @@ def figure(
     previews: Annotated[Path, typer.Option(help="Folder to make for the page's compare view.")],
     crop: Annotated[int | None, typer.Option(help="Side of the crop in HR pixels.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Images in the compare view.")] = 3,
+    whole: Annotated[bool, typer.Option(help="Show the whole image beside its crops.")] = True,
 ) -> None:
     """Draw a data set's comparison figure and prepare the page's previews."""
     from srgrid.report.figures import figure as draw
@@ -290,6 +291,7 @@ def figure(
         out_pdf=out.with_suffix(".pdf"),
         out_json=out.with_suffix(".json"),
         crop_side=crop,
+        whole=whole,
     )
     prepare(
         scores,

@@ -23,6 +23,7 @@ Image = NDArray[np.generic]
 
 WIDTH = 7.0  # inches: the text width of a two-column paper
 GAP, CELL_GAP, LABEL, HEAD = 0.12, 0.07, 0.36, 0.24
+LARGEST = 2.4  # inches: side of a crop
 ACCENT = "#d1321f"
 
 STYLE: Any = {
@@ -62,6 +63,7 @@ class Panel:
     scores: Mapping[str, HasScore]
     crop: Crop
     title: str
+    whole: bool = True  # show the whole image beside the crops
 
 
 def crop_size(width: int, height: int, side: int | None = None) -> tuple[int, int]:
@@ -103,6 +105,7 @@ def make_panel(
     crop: Crop | None = None,
     crop_side: int | None = None,
     title: str | None = None,
+    whole: bool = True,
 ) -> Panel:
     """Check the images of a panel and settle its crop. Raises SrgridError on sizes that differ."""
     height, width = hr.shape[:2]
@@ -111,7 +114,7 @@ def make_panel(
             raise SrgridError(f"{name}: {method} is {sr.shape[1]} x {sr.shape[0]} pixels, HR {width} x {height}.")
     if crop is None:
         crop = choose_crop(dict(srs), crop_size(width, height, crop_side), margin=4)
-    return Panel(name, hr, srs, scores, check_crop(crop, width, height, name), title or name)
+    return Panel(name, hr, srs, scores, check_crop(crop, width, height, name), title or name, whole)
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ class _Layout:
 def _layout(panel: Panel) -> _Layout:
     """Rows and columns of crops beside the whole image that give the largest crops on the page's width."""
     height, width = panel.hr.shape[:2]
-    aspect, crop_aspect = width / height, panel.crop[2] / panel.crop[3]
+    aspect, crop_aspect = width / height if panel.whole else 0.0, panel.crop[2] / panel.crop[3]
     count = 1 + len(panel.srs)
     options = []
     for rows in (1, 2, 3):
@@ -139,7 +142,7 @@ def _layout(panel: Panel) -> _Layout:
             continue
         between = (rows - 1) * (LABEL + CELL_GAP)
         free = WIDTH - GAP - (columns - 1) * CELL_GAP - aspect * between
-        side = free / (aspect * rows + columns * crop_aspect)
+        side = min(free / (aspect * rows + columns * crop_aspect), LARGEST)
         tall = rows * side + between
         if (side > 0.3 and tall < 3.6) or rows == 1:
             options.append(_Layout(rows, columns, max(side, 0.3), crop_aspect, (aspect * tall, tall)))
@@ -180,14 +183,17 @@ def _draw_panel(figure: Figure, panel: Panel, layout: _Layout, top: float, total
     width, height = layout.image
     base = top - HEAD - height
     figure.text(0, (top - 0.13) / total, panel.title, fontsize=9.5, va="center", weight="bold")
-    whole = axes(0, base, width, height)
-    _show(whole, panel.hr)
     x, y, w, h = panel.crop
-    for colour, line in (("white", 2.4), (ACCENT, 1.3)):
-        whole.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor=colour, linewidth=line))
-    figure.text(width / 2 / WIDTH, (base - 0.06) / total, f"{panel.name} (HR)", ha="center", va="top", style="italic")
+    if panel.whole:
+        whole = axes(0, base, width, height)
+        _show(whole, panel.hr)
+        for colour, line in (("white", 2.4), (ACCENT, 1.3)):
+            whole.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor=colour, linewidth=line))
+        middle, below = width / 2 / WIDTH, (base - 0.06) / total
+        figure.text(middle, below, f"{panel.name} (HR)", ha="center", va="top", style="italic")
     best = _best(panel)
-    start = WIDTH - layout.columns * layout.side * layout.crop_aspect - (layout.columns - 1) * CELL_GAP
+    crops = layout.columns * layout.side * layout.crop_aspect + (layout.columns - 1) * CELL_GAP
+    start = WIDTH - crops if panel.whole else 0.0
     for index, (name, image) in enumerate({"HR": panel.hr, **panel.srs}.items()):
         row, column = divmod(index, layout.columns)
         left = start + column * (layout.side * layout.crop_aspect + CELL_GAP)
@@ -235,12 +241,14 @@ def figure(
     images: Sequence[str] | None = None,
     crops: Mapping[str, Crop] | None = None,
     crop_side: int | None = None,
+    whole: bool = True,
 ) -> None:
     """Draw a dataset's figure at one scale and write down in `out_json` what was chosen and why.
 
     Shown are the images of largest gain over bicubic, median and largest loss, unless `images` names others; each with
     the crop where the methods differ most, unless `crops` gives one (image -> x, y, width, height);
-    `crop_side` is its side in HR pixels, by default about a fifth of the image.
+    `crop_side` is its side in HR pixels, by default about a fifth of the image. Without `whole`, only the crops are
+    shown: for images that may not be passed on.
     `sr_dirs` maps each method, in the order shown, to its folder of SR images (PNG, or .npy float).
     """
     scores = read_scores(scores_csv)
@@ -256,7 +264,9 @@ def figure(
         panel_scores = {str(r.method): PlainScore(float(r.psnr), float(r.ssim)) for r in found}  # type: ignore[arg-type]
         given = (crops or {}).get(name)
         title = f"{name} · {dataset} ×{scale}" + ("" if images is not None else f" · {role}{_gain_text(role, value)}")
-        panels.append(make_panel(name, hr, srs, panel_scores, crop=given, crop_side=crop_side, title=title))
+        panels.append(
+            make_panel(name, hr, srs, panel_scores, crop=given, crop_side=crop_side, title=title, whole=whole)
+        )
         why = "given by the caller" if given else "greatest variance of luma over the methods"
         notes.append({"image": name, "role": role, "value_db": None if np.isnan(value) else round(value, 6),
                       "crop": list(panels[-1].crop), "crop_rule": why})  # fmt: skip
