@@ -200,13 +200,15 @@ def train(
     steps: Annotated[int | None, typer.Option(min=1, help="Budget in steps.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Budget in minutes.")] = None,
     init: Annotated[Path | None, typer.Option(help="Warm start from these weights, of any scale.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads.")] = None,
 ) -> None:
     """Train a model at one scale; stop it any time, and it goes on where it was."""
     from srgrid.train import recipe as named
     from srgrid.train import train as run
 
     changes = _object(settings, "--settings")
-    changes |= {key: value for key, value in (("steps", steps), ("minutes", minutes)) if value is not None}
+    given = {"steps": steps, "minutes": minutes, "threads": threads}
+    changes |= {key: value for key, value in given.items() if value is not None}
     run(model, scale, pack, out, state, named(recipe, **changes), init=init)
 
 

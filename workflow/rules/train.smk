@@ -34,16 +34,13 @@ rule train:
     params:
         state=str(RUN / "state" / "{model}_x{scale}"),
         recipe=config["train"]["recipe"],
-        settings=lambda wildcards, threads: json.dumps(
-            {
-                "seed": config["train"]["seed"],
-                "device": config["train"]["device"],
-                "threads": threads,
-                **config["train"]["settings"],
-            }
+        # No function of threads: Snakemake compares only params that derive from nothing else.
+        settings=json.dumps(
+            {"seed": config["train"]["seed"], "device": config["train"]["device"], **config["train"]["settings"]}
         ),
         init=lambda wildcards, input: f"--init {shlex.quote(str(input.init))}" if input.init else "",
     shell:
         "srgrid train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
-        " --state {params.state} --recipe {params.recipe} --settings {params.settings:q} {params.init}"
+        " --state {params.state} --recipe {params.recipe} --settings {params.settings:q}"
+        " --threads {threads} {params.init}"
         " 2>&1 | tee {log}"
