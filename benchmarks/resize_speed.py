@@ -7,10 +7,6 @@ MATLAB's own LR files of Set5.
 """
 
 import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
-
 import statistics
 import sys
 import time
@@ -21,6 +17,7 @@ import numpy as np
 import torch
 from PIL import Image
 from skimage.data import astronaut
+from threadpoolctl import threadpool_limits
 
 from srgrid.images import read
 from srgrid.resize import imresize, modcrop
@@ -40,10 +37,7 @@ def basicsr(image, scale, port=None):
 
 
 def main():
-    if len(sys.argv) > 1:
-        image = read(sys.argv[1])
-    else:
-        image = np.tile(astronaut(), (3, 4, 1))[:1356, :2040]
+    image = read(sys.argv[1]) if len(sys.argv) > 1 else np.tile(astronaut(), (3, 4, 1))[:1356, :2040]
     port = _peers.load("basicsr.utils.matlab_functions").imresize
     methods = {
         "srgrid": imresize,
@@ -77,7 +71,9 @@ def exactness(set5, methods):
                 made = method(modcrop(read(file), scale), 1 / scale)
                 differing += int((made != truth).sum())
                 total += truth.size
-        print(f"  {name:8} differs from MATLAB's files in {differing} of {total} samples ({100 * differing / total:.2f} %)")
+        share = 100 * differing / total
+        print(f"  {name:8} differs from MATLAB's files in {differing} of {total} samples ({share:.2f} %)")
 
 
-main()
+with threadpool_limits(1):
+    main()

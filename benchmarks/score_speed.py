@@ -7,10 +7,6 @@ definition (scikit-image in float64). Every program is timed from the same 8-bit
 """
 
 import os
-
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
-
 import statistics
 import sys
 import time
@@ -19,6 +15,7 @@ from pathlib import Path
 import _peers
 import numpy as np
 import torch
+from threadpoolctl import threadpool_limits
 
 from srgrid.degrade import DEGRADATIONS
 from srgrid.images import list_images, read
@@ -56,7 +53,7 @@ def super_image():
     module = _peers.load("super_image.utils.metrics")
 
     def luma(image):
-        tensor = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+        tensor = torch.tensor(image).permute(2, 0, 1).float() / 255
         return module.convert_rgb_to_y(module.denormalize(tensor), dim_order="chw")[SCALE:-SCALE, SCALE:-SCALE]
 
     def run(sr, hr):
@@ -117,4 +114,5 @@ def main():
         )
 
 
-main()
+with threadpool_limits(1):
+    main()

@@ -17,6 +17,7 @@ from srgrid.resize import imresize, modcrop
 def srgrid(*arguments, cwd=None, **env):
     return subprocess.run(
         [sys.executable, "-m", "srgrid", *map(str, arguments)],
+        check=False,
         capture_output=True,
         text=True,
         cwd=cwd,

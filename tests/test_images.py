@@ -94,14 +94,18 @@ def test_staging_leaves_the_old_or_nothing(tmp_path):
         with images.staged_dir(out) as staged:
             (staged / "a.txt").write_text(content)
             images.write_manifest(staged, {"step": "test"}, {})
-    with pytest.raises(ZeroDivisionError), images.staged_dir(out) as staged:
-        (staged / "a.txt").write_text("three")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        _fail_in(images.staged_dir(out), "a.txt")
     assert (out / "a.txt").read_text() == "two"
-    with pytest.raises(ZeroDivisionError), images.staged_file(tmp_path / "b.txt") as staged:
-        staged.write_text("half")
-        raise ZeroDivisionError
+    with pytest.raises(ZeroDivisionError):
+        _fail_in(images.staged_file(tmp_path / "b.txt"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made"]
+
+
+def _fail_in(staging, *inside):
+    with staging as staged:
+        staged.joinpath(*inside).write_text("half")
+        raise ZeroDivisionError
 
 
 def test_a_folder_of_someone_else_is_not_replaced(tmp_path):

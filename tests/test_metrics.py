@@ -10,7 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from srgrid.errors import SrgridError
 from srgrid.images import list_images, read
-from srgrid.metrics import PROTOCOLS, luma_pair, psnr, protocols, score, ssim, ssim_reference
+from srgrid.metrics import PROTOCOLS, luma_pair, protocols, psnr, score, ssim, ssim_reference
 from srgrid.resize import imresize, modcrop
 
 IMAGES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=11, max_side=60))

@@ -33,7 +33,7 @@ def _text_keys(value: Any) -> Any:
 
 def _explain(error: ValidationError) -> list[str]:
     key = ".".join(str(part) for part in error.path)
-    if error.validator == "additionalProperties" and isinstance(error.instance, Mapping):
+    if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
         known = list(error.schema.get("properties", {}))
         unknown = [name for name in error.instance if name not in known]
         return [f"{key + '.' if key else ''}{name}: unknown key{_hint(name, known)}" for name in unknown]

@@ -39,9 +39,8 @@ def command(folder, *arguments, changes=None):
 
 def run(folder, *arguments, changes=None):
     environment = {k: v for k, v in os.environ.items() if k != "SRGRID_MIRROR"}
-    return subprocess.run(
-        command(folder, *arguments, changes=changes), capture_output=True, text=True, timeout=500, env=environment
-    )
+    words = command(folder, *arguments, changes=changes)
+    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=500, env=environment)
 
 
 def planned(folder, **options):
