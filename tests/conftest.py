@@ -1,6 +1,7 @@
 """Real images for the tests: photographs that ship with scikit-image, and the benchmark sets if a mirror is at hand."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,18 @@ def find_mirror() -> Path | None:
     return beside if beside.is_dir() else None
 
 
+def browser_wanted() -> bool:
+    """A machine without chromium can leave the page tests out; CI (SRGRID_REQUIRE_BROWSER) cannot."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return bool(os.environ.get("SRGRID_REQUIRE_BROWSER") or any(map(shutil.which, names)))
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     import torch
 
     lacking = {
         "mirror": None if find_mirror() else "no benchmark images: set SRGRID_MIRROR",
+        "browser": None if browser_wanted() else "no chromium: apt-get install chromium",
         "gpu": None if torch.cuda.is_available() else "no CUDA device",
     }
     for item in items:

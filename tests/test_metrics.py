@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
-from skimage.metrics import peak_signal_noise_ratio
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 from srgrid.errors import SrgridError
 from srgrid.images import list_images, read
@@ -59,12 +59,14 @@ def test_super_image_resizes_the_truth(mirror, scale, expected):
         assert mean == pytest.approx(np.mean(cropped, axis=0))
 
 
-@given(IMAGES, st.integers(0, 2**32), st.sampled_from(["valid", "reflect"]))
-@settings(max_examples=60, deadline=None)
-def test_ssim_and_psnr_are_scikit_images(image, seed, border):
+@given(
+    IMAGES, st.integers(0, 2**32), st.sampled_from(["valid", "reflect"]), st.sampled_from(["gaussian-11", "uniform-7"])
+)
+@settings(max_examples=80, deadline=None)
+def test_ssim_and_psnr_are_scikit_images(image, seed, border, window):
     a = image.astype(np.float64)
     b = np.clip(a + np.random.default_rng(seed).normal(0, 20, a.shape), 0, 255)
-    assert ssim(a, b, border) == pytest.approx(ssim_reference(a, b, border), abs=1e-10)
+    assert ssim(a, b, border, window) == pytest.approx(ssim_reference(a, b, border, window), abs=1e-10)
     if not np.array_equal(a, b):
         assert psnr(a, b) == pytest.approx(peak_signal_noise_ratio(a, b, data_range=255), abs=1e-9)
 
@@ -96,6 +98,14 @@ def test_psnr_of_a_constant_offset_is_known(offset):
     # in colour the luma of a grey offset is 219/255 of it
     rgb = np.repeat(hr[..., None], 3, axis=2)
     assert score(rgb + np.uint8(offset), rgb, 2).psnr == pytest.approx(expected + 20 * np.log10(255 / 219), abs=1e-6)
+
+
+def test_uniform_7_is_scikit_images_default(photographs):
+    hr = photographs["camera"]
+    sr = imresize(imresize(hr, 0.5), 2)
+    protocol = protocols({"plain": {"ssim_window": "uniform-7", "shave": 0}})["plain"]
+    plain = structural_similarity(sr.astype(float), hr.astype(float), data_range=255)
+    assert score(sr, hr, 2, protocol, check=True).ssim == pytest.approx(plain, abs=1e-10)
 
 
 def test_more_noise_scores_lower(photographs):

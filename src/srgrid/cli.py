@@ -276,12 +276,16 @@ def figure(
     crop: Annotated[int | None, typer.Option(help="Side of the crop in HR pixels.")] = None,
     count: Annotated[int, typer.Option(min=1, help="Images in the compare view.")] = 3,
     whole: Annotated[bool, typer.Option(help="Show the whole image beside its crops.")] = True,
+    show: Annotated[
+        str, typer.Option(help="JSON object: images to show, each with [x, y, width, height] or null.")
+    ] = "{}",
 ) -> None:
     """Draw a data set's comparison figure and prepare the page's previews."""
     from srgrid.report.figures import figure as draw
     from srgrid.report.previews import previews as prepare
 
     folders = _pairs(sr, "--sr")
+    chosen = _object(show, "--show")
     draw(
         scores,
         hr_dir,
@@ -292,6 +296,8 @@ def figure(
         out_png=out,
         out_pdf=out.with_suffix(".pdf"),
         out_json=out.with_suffix(".json"),
+        images=list(chosen) or None,
+        crops={image: tuple(box) for image, box in chosen.items() if box},
         crop_side=crop,
         whole=whole,
     )

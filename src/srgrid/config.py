@@ -34,8 +34,10 @@ def _text_keys(value: Any) -> Any:
 def _explain(error: ValidationError) -> list[str]:
     key = ".".join(str(part) for part in error.path)
     if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
-        known = list(error.schema.get("properties", {}))
-        unknown = [name for name in error.instance if name not in known]
+        properties: Any = error.schema.get("properties") or {}
+        known = list(properties)
+        instance: Any = error.instance
+        unknown = [name for name in instance if name not in known]
         return [f"{key + '.' if key else ''}{name}: unknown key{_hint(name, known)}" for name in unknown]
     return [f"{key or 'top level'}: {error.message}"]
 

@@ -23,7 +23,6 @@ Float = npt.NDArray[np.float64]
 
 PEAK = 255.0
 SIGMA = 1.5
-RADIUS = 5  # scikit-image truncates the Gaussian at 3.5 sigma: an 11 x 11 window
 C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2  # Wang et al. 2004
 STRIP = 32
 
@@ -36,6 +35,12 @@ LUMA: dict[str, tuple[float, tuple[float, float, float]]] = {
 }
 
 Kernel = Literal["matlab", "pillow"]
+Border = Literal["valid", "reflect"]
+Window = Literal["gaussian-11", "uniform-7"]
+
+# Radius of the square window. gaussian-11: sigma 1.5, population covariance (Wang et al. 2004; scikit-image truncates
+# the Gaussian at 3.5 sigma). uniform-7: scikit-image's defaults, sample covariance.
+RADIUS: dict[Window, int] = {"gaussian-11": 5, "uniform-7": 3}
 
 
 class Score(NamedTuple):
@@ -59,7 +64,8 @@ class Protocol:
     round_luma: bool = False  # both Y images rounded to 8 bits
     shave: int | Literal["scale"] = "scale"  # pixels cut from every border
     grey: Literal["own", "tile"] = "own"  # single-channel images: own values, or tiled to RGB and converted to Y
-    ssim_border: Literal["valid", "reflect"] = "valid"  # average the windows inside the image, or all, border reflected
+    ssim_window: Window = "gaussian-11"  # or uniform-7: what scikit-image does when it is not told otherwise
+    ssim_border: Border = "valid"  # average the windows inside the image, or all, the border reflected
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -104,7 +110,8 @@ def _check_field(name: str, key: str, value: object) -> None:
         "luma": tuple(LUMA),
         "round_luma": (True, False),
         "grey": ("own", "tile"),
-        "ssim_border": ("valid", "reflect"),
+        "ssim_window": get_args(Window),
+        "ssim_border": get_args(Border),
     }
     if key not in {f.name for f in fields(Protocol)} - {"name"}:
         raise SrgridError(f"protocols.{name}.{key}: no such key; the keys are base, {', '.join([*allowed, 'shave'])}")
@@ -136,7 +143,7 @@ def score(
     sr: H x W or H x W x 3, uint8, or float in 0..255 for protocols that do not quantise. hr: uint8, of the same size
     or, where that is not a multiple of `scale`, of the size before cropping. `check` computes SSIM with scikit-image
     too and compares. Raises SrgridError for sizes, types or channels that do not fit each other, or an image smaller
-    than the 11 x 11 SSIM window after shaving.
+    than the SSIM window after shaving.
 
     >>> image = np.full((24, 24), 100, np.uint8)
     >>> score(image + np.uint8(5), image, scale=2).psnr.__round__(4)
@@ -144,8 +151,8 @@ def score(
     """
     rule = get_protocol(protocol) if isinstance(protocol, str) else protocol
     sr_y, hr_y = luma_pair(sr, hr, scale, rule)
-    value = ssim(sr_y, hr_y, rule.ssim_border)
-    if check and abs(value - (reference := ssim_reference(sr_y, hr_y, rule.ssim_border))) > 1e-9:
+    value = ssim(sr_y, hr_y, rule.ssim_border, rule.ssim_window)
+    if check and abs(value - (reference := ssim_reference(sr_y, hr_y, rule.ssim_border, rule.ssim_window))) > 1e-9:
         raise SrgridError(f"SSIM self-check failed: {value!r} here, {reference!r} by scikit-image; please report this")
     return Score(psnr(sr_y, hr_y), value)
 
@@ -158,11 +165,10 @@ def luma_pair(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8], scale: int, rule:
     hr = _same_size(sr, hr, scale, rule)
     cut = scale if rule.shave == "scale" else rule.shave
     rows, columns = (n - 2 * cut for n in hr.shape[:2])
-    if min(rows, columns) < 2 * RADIUS + 1:
+    needed = 2 * RADIUS[rule.ssim_window] + 1
+    if min(rows, columns) < needed:
         size = f"{hr.shape[1]} x {hr.shape[0]}"
-        raise SrgridError(
-            f"an image of {size} is too small to score: {2 * RADIUS + 1} px are needed after shaving {cut}"
-        )
+        raise SrgridError(f"an image of {size} is too small to score: {needed} px are needed after shaving {cut}")
     sr_y, hr_y = (_luma(image[cut : cut + rows, cut : cut + columns], rule) for image in (sr, hr))
     return sr_y, hr_y
 
@@ -227,50 +233,57 @@ def psnr(a: Float, b: Float) -> float:
     return float("inf") if mse == 0 else float(10 * np.log10(PEAK**2 / mse))
 
 
-def ssim(a: Float, b: Float, border: Literal["valid", "reflect"] = "valid") -> float:
-    """Structural similarity (Wang et al. 2004) of two float64 images on 0..255: Gaussian window, sigma 1.5, 11 x 11,
-    population covariance. Averaged over windows inside the image (`valid`) or all, the border reflected."""
+def ssim(a: Float, b: Float, border: Border = "valid", window: Window = "gaussian-11") -> float:
+    """Structural similarity (Wang et al. 2004) of two float64 images on 0..255, averaged over windows inside the image
+    (`valid`) or all, the border reflected."""
+    radius = RADIUS[window]
+    size = 2 * radius + 1
+    bias = size**2 / (size**2 - 1) if window == "uniform-7" else 1.0  # sample covariance
     if border == "reflect":
-        a, b = (np.pad(image, RADIUS, mode="symmetric") for image in (a, b))
-    height, width = (n - 2 * RADIUS for n in a.shape)
+        a, b = (np.pad(image, radius, mode="symmetric") for image in (a, b))
+    height, width = (n - 2 * radius for n in a.shape)
     total = 0.0
     for top in range(0, height, STRIP):
         rows = min(STRIP, height - top)
-        x, y = (image[top : top + rows + 2 * RADIUS] for image in (a, b))
-        blurred = _gauss(rows) @ np.stack([x, y, x * y, x * x + y * y])
+        x, y = (image[top : top + rows + 2 * radius] for image in (a, b))
+        blurred = _blur(rows, window) @ np.stack([x, y, x * y, x * x + y * y])
         out = np.empty((4, rows, width))
         for left in range(0, width, STRIP):
             columns = min(STRIP, width - left)
-            block = blurred[..., left : left + columns + 2 * RADIUS]
-            np.matmul(block, _gauss(columns).T, out=out[..., left : left + columns])
-        total += _ssim_sum(*out)
+            block = blurred[..., left : left + columns + 2 * radius]
+            np.matmul(block, _blur(columns, window).T, out=out[..., left : left + columns])
+        total += _ssim_sum(out[0], out[1], out[2], out[3], bias)
     return float(total / (height * width))
 
 
-def _ssim_sum(mean_x: Float, mean_y: Float, mean_xy: Float, mean_squares: Float) -> float:
+def _ssim_sum(mean_x: Float, mean_y: Float, mean_xy: Float, mean_squares: Float, bias: float) -> float:
     product = mean_x * mean_y
     squares = mean_x * mean_x + mean_y * mean_y
-    above = (2 * product + C1) * (2 * (mean_xy - product) + C2)
-    below = (squares + C1) * (mean_squares - squares + C2)
+    above = (2 * product + C1) * (2 * bias * (mean_xy - product) + C2)
+    below = (squares + C1) * (bias * (mean_squares - squares) + C2)
     return float((above / below).sum())
 
 
-@lru_cache(maxsize=STRIP)
-def _gauss(outputs: int) -> Float:
-    """outputs x (outputs + 10): each row is the normalised 11-tap Gaussian, one further to the right."""
-    taps = np.exp(-0.5 * (np.arange(-RADIUS, RADIUS + 1) / SIGMA) ** 2)
-    matrix = np.zeros((outputs, outputs + 2 * RADIUS))
+@lru_cache(maxsize=2 * STRIP)
+def _blur(outputs: int, window: Window) -> Float:
+    """outputs x (outputs + 2 radius): each row is the window's normalised taps, one further to the right."""
+    radius = RADIUS[window]
+    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / SIGMA) ** 2)
+    if window == "uniform-7":
+        taps = np.ones(2 * radius + 1)
+    matrix = np.zeros((outputs, outputs + 2 * radius))
     for row in range(outputs):
-        matrix[row, row : row + 2 * RADIUS + 1] = taps / taps.sum()
+        matrix[row, row : row + 2 * radius + 1] = taps / taps.sum()
     return matrix
 
 
-def ssim_reference(a: Float, b: Float, border: Literal["valid", "reflect"] = "valid") -> float:
-    """The same by scikit-image: `structural_similarity`, its map cropped by 5 px a side for `valid`."""
+def ssim_reference(a: Float, b: Float, border: Border = "valid", window: Window = "gaussian-11") -> float:
+    """The same by scikit-image: `structural_similarity`, its map cropped by the window's radius for `valid`."""
     from skimage.metrics import structural_similarity
 
-    _, full = structural_similarity(  # type: ignore[no-untyped-call]
-        a, b, data_range=PEAK, gaussian_weights=True, sigma=SIGMA, use_sample_covariance=False, full=True
-    )
-    inside = slice(RADIUS, -RADIUS) if border == "valid" else slice(None)
+    gaussian = {"gaussian_weights": True, "sigma": SIGMA, "use_sample_covariance": False}
+    options = gaussian if window == "gaussian-11" else {"win_size": 7}
+    _, full = structural_similarity(a, b, data_range=PEAK, full=True, **options)  # type: ignore[no-untyped-call]
+    radius = RADIUS[window]
+    inside = slice(radius, -radius) if border == "valid" else slice(None)
     return float(full[inside, inside].mean())

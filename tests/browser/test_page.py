@@ -12,6 +12,8 @@ from srgrid.report.card import build_card
 from srgrid.report.grid import grid
 from srgrid.report.intervals import intervals
 
+pytestmark = pytest.mark.browser
+
 HOSTILE = '</script><script>window.hacked="data"</script>'
 HOSTILE_IMAGES = ('<img src=x onerror="window.hacked=1">', "a|b`c`*d*", "$x$ & {{ 7 * 7 }}", "plain")
 SIZES = {"phone": (390, 844), "desktop": (1440, 900)}

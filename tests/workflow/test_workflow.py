@@ -4,6 +4,7 @@ import csv
 import filecmp
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from pathlib import Path
 
 import pytest
 import yaml
+from PIL import Image
+
+from srgrid import images
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
@@ -31,14 +35,14 @@ def merged(base, changes):
 def command(folder, *arguments, changes=None):
     file = folder / "tiny.yaml"
     folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(merged(TINY, changes or {})))
+    file.write_text(yaml.safe_dump(merged(TINY, changes or {}), sort_keys=False))
     demo = ROOT / "config" / "demo.yaml"
     head = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "2"]
     return [*map(str, head), *arguments, "--configfile", str(demo), str(file)]
 
 
-def run(folder, *arguments, changes=None):
-    environment = {k: v for k, v in os.environ.items() if k != "SRGRID_MIRROR"}
+def run(folder, *arguments, changes=None, **variables):
+    environment = {k: v for k, v in os.environ.items() if k != "SRGRID_MIRROR"} | variables
     words = command(folder, *arguments, changes=changes)
     return subprocess.run(words, check=False, capture_output=True, text=True, timeout=500, env=environment)
 
@@ -148,3 +152,54 @@ def test_a_second_run_in_the_same_folder_is_refused(finished):
         done = run(finished, "--forcerun", "grid")
     assert done.returncode != 0
     assert "another srgrid run is at work" in done.stdout + done.stderr
+
+
+SET5 = {
+    "run": "set5",
+    "datasets": ["Set5"],
+    "scales": [2, 3, 4],
+    "methods": ["bicubic"],
+    "protocols": ["luma8"],
+    "audit": True,
+    "figures": {"show": {"Set5": {"butterfly": [90, 60, 64, 64], "bird": None}}, "whole": False},
+}
+
+
+@pytest.mark.mirror
+def test_set5_gives_the_cards_bicubic_column(mirror, tmp_path):
+    done = run(tmp_path, changes=SET5, SRGRID_MIRROR=str(mirror))
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = tmp_path / "results/set5"
+    cells = [f"{float(row['psnr']):.2f}/{float(row['ssim']):.4f}" for row in read(results / "grid.csv")]
+    assert cells == ["33.64/0.9292", "30.39/0.8678", "28.42/0.8101"]
+    verdicts = [row["verdict"] for row in read(results / "audit.csv") if "card" in row["source"] and row["remade"]]
+    assert verdicts == ["reproduced"] * 3
+    shown = json.loads((results / "figures/Set5_x4.json").read_text())["images"]
+    assert [image["image"] for image in shown] == ["butterfly", "bird"]
+    assert shown[0]["crop"] == [90, 60, 64, 64]
+    card = run(tmp_path, "--forcerun", "card", "--until", "card", changes=SET5, SRGRID_MIRROR=str(tmp_path / "gone"))
+    assert card.returncode == 0, card.stdout + card.stderr
+    assert "rule fetch" not in card.stdout + card.stderr
+
+
+@pytest.mark.mirror
+@pytest.mark.parametrize("damage", ["pixel", "swap", "jpeg"])
+def test_a_damaged_mirror_stops_the_run_before_scoring(mirror, tmp_path, damage):
+    folder = tmp_path / "mirror/Set5/HR"
+    shutil.copytree(mirror / "Set5/HR", folder)
+    if damage == "pixel":
+        image = images.read(folder / "head.png").copy()
+        image[100, 100, 1] ^= 1
+        images.write(folder / "head.png", image)
+    elif damage == "swap":
+        (folder / "head.png").rename(folder / "x.png")
+        (folder / "bird.png").rename(folder / "head.png")
+        (folder / "x.png").rename(folder / "bird.png")
+    else:
+        Image.open(folder / "head.png").save(folder / "head.jpg", quality=95)
+        (folder / "head.png").unlink()
+    done = run(tmp_path, changes=SET5, SRGRID_MIRROR=str(folder.parents[1]))
+    assert done.returncode != 0
+    assert "head" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not list(tmp_path.glob("results/set5/scores/*"))

@@ -25,11 +25,12 @@ rule figure:
         sr=lambda w, input: [f"--sr {shlex.quote(f'{m}={d}')}" for m, d in zip(config["methods"], input.sr)],
         crop=config["figures"]["crop"],
         shown=config["figures"]["images"],
+        show=lambda w: json.dumps(config["figures"]["show"].get(w.dataset, {})),
         whole="--whole" if config["figures"]["whole"] else "--no-whole",
     shell:
         "srgrid figure {input.scores} {input.hr} {output.png} --scale {wildcards.scale} --dataset {wildcards.dataset}"
         " --protocol {params.protocol} {params.sr} --previews {output.previews} --crop {params.crop}"
-        " --count {params.shown} {params.whole} 2>&1 | tee {log}"
+        " --count {params.shown} {params.whole} --show {params.show:q} 2>&1 | tee {log}"
 
 
 rule provenance:
