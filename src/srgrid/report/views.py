@@ -197,17 +197,40 @@ def gain_matrix(data: CardData) -> list[dict[str, Any]]:
     return matrix
 
 
-def audit_effects(data: CardData) -> list[dict[str, str]]:
-    """Per protocol choice of the audit: what it is, and the least and greatest change of PSNR, with their cells."""
+@dataclass(frozen=True)
+class Effect:
+    """One protocol choice: its change of PSNR (dB) and SSIM in every cell, as texts, and their range over the cells."""
+
+    about: str
+    psnr: list[str]
+    ssim: list[str]
+    psnr_range: str
+    ssim_range: str
+
+
+def effect_cells(data: CardData) -> list[str]:
+    """The cells that the audit's choices were measured on, as "Set5 x2", in order."""
+    if data.effects is None:
+        return []
+    return list(dict.fromkeys(f"{row['dataset']} x{row['scale']}" for row in data.effects.to_dict("records")))
+
+
+def audit_effects(data: CardData) -> list[Effect]:
+    """What each protocol choice of the audit moves every cell by; lists run over `effect_cells`."""
     if data.effects is None:
         return []
     found = []
-    for (name, about), table in data.effects.groupby(["choice", "about"], sort=False):
-        records = table.to_dict("records")
-        low, high = (end(records, key=lambda r: float(r["psnr_change"])) for end in (min, max))
-        least, most = (f"{r['psnr_change']} dB ({r['dataset']} x{r['scale']})" for r in (low, high))
-        found.append({"choice": str(name), "about": str(about), "least": least, "most": most})
+    for about, table in data.effects.groupby("about", sort=False):
+        psnr, ssim = list(table["psnr_change"]), [f"{float(value):+.4f}" for value in table["ssim_change"]]
+        found.append(Effect(str(about), psnr, ssim, _span(psnr), _span(ssim)))
     return found
+
+
+def _span(changes: list[str]) -> str:
+    low, high = min(changes, key=float), max(changes, key=float)
+    if float(low) == float(high) == 0:
+        return "none"
+    return low if low == high else f"{low} to {high}"
 
 
 def audit_verdicts(data: CardData) -> dict[str, int]:
