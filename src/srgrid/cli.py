@@ -15,7 +15,7 @@ from srgrid import __version__
 from srgrid.errors import SrgridError
 from srgrid.train.stop import Interrupted
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False, help=__doc__)
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 data_app = typer.Typer(no_args_is_help=True, help="Benchmark images: list, fetch, verify, export.")
 app.add_typer(data_app, name="data")
 

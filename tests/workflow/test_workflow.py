@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -92,6 +93,14 @@ def test_outputs_are_complete(finished):
 
 def test_a_second_run_does_nothing(finished):
     assert planned(finished) == {}
+
+
+def test_snakemakes_report_holds_grid_figures_and_card(finished, tmp_path):
+    done = run(finished, "--report", str(tmp_path / "report.zip"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    with zipfile.ZipFile(tmp_path / "report.zip") as archive:
+        names = {Path(name).name for name in archive.namelist()}
+    assert {"report.html", "model_card.html", "sample_x2.png", "sample_x3.png", "grid.csv"} <= names
 
 
 def test_a_changed_value_reruns_what_depends_on_it(finished):

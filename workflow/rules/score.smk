@@ -26,7 +26,9 @@ rule grid:
         score_files(),
     output:
         scores=RUN / "scores.csv",
-        grid=RUN / "grid.csv",
+        grid=report(
+            RUN / "grid.csv", caption="../report/grid.rst", category="Tables", labels={"table": "the grid, all protocols"}
+        ),
         intervals=RUN / "intervals.csv",
     log:
         RUN / "logs" / "grid.log",
