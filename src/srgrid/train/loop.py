@@ -203,6 +203,7 @@ def _origin(
         "data": {
             "sha256": pack.digest,
             "images": len(pack),
+            "training_set": "+".join(dict.fromkeys(entry.name.split("/")[0] for entry in pack.entries)),
             "held_out": [pack.entries[i].name for i in held_out],
         },
         "init": None if init is None else provenance.file_digest(init),
