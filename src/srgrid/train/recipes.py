@@ -79,6 +79,13 @@ RECIPES: dict[str, TrainConfig] = {
     # A small model in a quarter of an hour to an hour of CPU.
     "default": TrainConfig(steps=4500),
     "quick": TrainConfig(steps=1500, validate_every=250, checkpoint_every=250),
+    # The full 10 x 20 x 64 networks: a rate that so deep a network bears, and the steps it needs.
+    "full": TrainConfig(steps=300_000, lr=2e-4, warmup=0.01, validate_every=2000, checkpoint_every=1000),
+    # The RCAN paper's (Zhang et al. 2018): 1 M steps, the rate halved every 200 k.
+    "rcan-paper": TrainConfig(
+        steps=1_000_000, lr=1e-4, schedule="step", decay_at=(0.2, 0.4, 0.6, 0.8), decay_by=0.5, warmup=0.0, clip=0.0,
+        ema=0.0, validate_every=2000, checkpoint_every=1000,
+    ),
     # Seconds on two cores: the embedded demo.
     "demo": TrainConfig(
         steps=900, batch=8, patch=16, lr=6e-3, warmup=0.05, ema=0.99, precision="fp32", compile="off",
