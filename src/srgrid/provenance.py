@@ -34,12 +34,13 @@ def versions() -> dict[str, str]:
 
 
 def commit(folder: Path | None = None) -> str | None:
-    """The git commit of the source tree, '-dirty' if files differ from it; None outside a checkout."""
+    """The git commit of the source tree, '-dirty' if a file outside results/ differs; None outside a checkout."""
     where = str(folder or Path(__file__).resolve().parent)
     head = _git(where, "rev-parse", "HEAD")
     if head is None:
         return None
-    return head + ("-dirty" if _git(where, "status", "--porcelain", "--untracked-files=no") else "")
+    changed = _git(where, "status", "--porcelain", "--untracked-files=no", "--", ":(top)", ":(top,exclude)results")
+    return head + ("-dirty" if changed else "")
 
 
 def _git(where: str, *arguments: str) -> str | None:

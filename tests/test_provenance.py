@@ -1,0 +1,58 @@
+import hashlib
+import json
+import subprocess
+
+import pytest
+
+from srgrid import images, provenance
+from srgrid.errors import SrgridError
+
+
+def git(folder, *words):
+    subprocess.run(["git", "-C", folder, "-c", "user.name=t", "-c", "user.email=t@example.org", *words], check=True)
+
+
+def test_commit_names_the_tree_and_says_when_it_was_changed(tmp_path):
+    assert provenance.commit(tmp_path) is None
+    git(tmp_path, "init", "-q")
+    for name in ("code.py", "results/grid.csv"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("1\n")
+    git(tmp_path, "add", "-A")
+    git(tmp_path, "commit", "-qm", "start")
+    clean = provenance.commit(tmp_path)
+    assert clean is not None
+    assert len(clean) == 40
+    (tmp_path / "results/grid.csv").unlink()
+    assert provenance.commit(tmp_path) == clean, "what a run makes again is no change of the code"
+    (tmp_path / "code.py").write_text("2\n")
+    assert provenance.commit(tmp_path) == clean + "-dirty"
+
+
+def test_digests_are_of_files_and_of_sets_of_pixels(photo_dir, tmp_path):
+    (tmp_path / "a.txt").write_bytes(b"abc")
+    assert provenance.file_digest(tmp_path / "a.txt") == hashlib.sha256(b"abc").hexdigest()
+    with pytest.raises(SrgridError, match="absent"):
+        provenance.file_digest(tmp_path / "absent")
+    images.write_manifest(photo_dir, {"step": "test"})
+    before = provenance.set_digest(photo_dir)
+    assert before["images"] == 4
+    image = images.read(photo_dir / "camera.png").copy()
+    image[0, 0] ^= 1
+    images.write(photo_dir / "camera.png", image)
+    images.write_manifest(photo_dir, {"step": "test"})
+    assert provenance.set_digest(photo_dir) != before
+
+
+def test_the_record_has_what_is_needed_to_make_a_run_again(photo_dir, tmp_path):
+    images.write_manifest(photo_dir, {"step": "test"})
+    for name in ("grid.csv", "scores.csv", "intervals.csv"):
+        (tmp_path / name).write_text(f"{name}\n")
+    out = tmp_path / "provenance.json"
+    provenance.write_provenance(out, {"run": "x"}, [photo_dir], [], [], "snakemake --cores 8")
+    record = json.loads(out.read_text())
+    assert record["config"] == {"run": "x"}
+    assert record["outputs"]["grid.csv"] == hashlib.sha256(b"grid.csv\n").hexdigest()
+    assert record["versions"]["numpy"] != "not installed"
+    assert record["hardware"]["cores"] >= 1
+    assert record["inputs"]["HR"]["images"] == 4
