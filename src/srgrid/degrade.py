@@ -75,7 +75,7 @@ def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab"
     files = images.by_stem(images.list_images(hr_dir))
     entries, sources = {}, {}
     with images.staged_dir(out_dir) as staged:
-        for stem, file in track(list(files.items()), f"LR x{scale} {degradation} {hr_dir.name}"):
+        for stem, file in track(list(files.items()), f"LR x{scale} {degradation} {hr_dir}"):
             hr = images.read(file)
             try:
                 lr = recipe.shrink(hr, scale)

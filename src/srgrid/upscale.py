@@ -103,7 +103,7 @@ def upscale_dir(
     run, made_by = _runner(model, scale, degradation, options)
     entries, inputs = {}, {}
     with images.staged_dir(out_dir) as staged:
-        names = iter(track(list(files), f"SR x{scale} {model} {in_dir.name}"))
+        names = iter(track(list(files), f"SR x{scale} {Path(model).stem} {in_dir}"))
         for stems, batch in _batches(files, _batch_size(options)):
             for stem, image, sr in zip(stems, batch, run(batch), strict=True):
                 _write(staged / f"{stem}{options.suffix}", sr)
