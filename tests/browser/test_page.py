@@ -1,6 +1,5 @@
 """The page in a real browser: it sorts, filters, slides, zooms, obeys the keyboard, and asks nothing of the network."""
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -312,13 +311,6 @@ def test_downloads_carry_the_tables(page: Page, page_file: Path) -> None:
         with page.expect_download() as download:
             page.click(f"a[download='{name}']")
         assert Path(download.value.path()).read_bytes() == (page_file.parent / name).read_bytes()
-
-
-def test_the_page_opens_fast(browser: Browser, page_file: Path) -> None:
-    start = time.monotonic()
-    opened = Watched(browser, page_file)
-    assert time.monotonic() - start < 5
-    opened.page.close()
 
 
 def test_a_run_of_bicubic_alone_has_a_page_too(browser: Browser, page_file: Path, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Training for real, in miniature: exactness, interruption, warm start, several processes."""
 
 import hashlib
+import itertools
 import json
 import math
 import os
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,7 +20,7 @@ from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
 from srgrid.models import Rcan, weights
 from srgrid.resize import imresize
-from srgrid.train import Interrupted, TrainConfig, log, recipe, train
+from srgrid.train import Interrupted, TrainConfig, log, loop, recipe, train
 from srgrid.train.learner import Learner, fresh
 from srgrid.train.loop import validate
 
@@ -101,6 +103,7 @@ def test_interrupted_and_resumed_is_bit_identical(packs, straight, tmp_path, mon
 _SCRIPT = """
 import json, sys
 from pathlib import Path
+from types import SimpleNamespace
 from srgrid.train import Interrupted, recipe, train
 model, scale, pack, folder, changes = sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]), sys.argv[5]
 try:
@@ -195,14 +198,27 @@ def test_the_best_weights_can_be_exported(packs, tmp_path, monkeypatch):
     assert torch.equal(weights.load(tmp_path / "w.safetensors").head[0].weight, best["average"]["head.0.weight"])
 
 
-def test_a_time_budget_ends_on_time_with_a_spent_schedule(packs, tmp_path):
-    began = time.monotonic()
+def _clock(monkeypatch, tick):
+    """The loop's clock, which advances by `tick` seconds whenever it is read."""
+    readings = itertools.count()
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: next(readings) * tick))
+
+
+def test_a_time_budget_ends_on_time_with_a_spent_schedule(packs, tmp_path, monkeypatch):
+    _clock(monkeypatch, 0.05)
     config = _tiny(minutes=0.06, steps=None, log_every=1, held_out=0)
     summary = train(MODEL, 2, packs[2], tmp_path / "w.safetensors", tmp_path / "state", config)
-    assert summary["seconds"] == pytest.approx(3.6, abs=1.5)
-    assert time.monotonic() - began < 10
+    assert summary["seconds"] == pytest.approx(3.6, abs=0.5)
     rates = [line["lr"] for line in log.read(tmp_path / "state")]
+    assert len(rates) > 10
     assert rates[-1] < 0.1 * max(rates)
+
+
+def test_a_budget_too_short_for_one_step_gives_no_weights(packs, tmp_path, monkeypatch):
+    _clock(monkeypatch, 5)
+    with pytest.raises(SrgridError, match=r"0\.06 minutes were over before the first step"):
+        train(MODEL, 2, packs[2], tmp_path / "w.safetensors", tmp_path / "state", _tiny(minutes=0.06, steps=None))
+    assert not (tmp_path / "w.safetensors").exists()
 
 
 def test_divergence_is_an_error_not_a_result(packs, tmp_path, monkeypatch):

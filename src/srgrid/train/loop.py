@@ -127,6 +127,8 @@ def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], li
     shown = (at.step, time.monotonic())
     while True:
         used, signum = team.agree(session.used(), session.stop.signum)
+        if used >= 1 and not at.step:
+            raise SrgridError(f"training budget: {recipe.minutes} minutes were over before the first step; give more")
         if used >= 1:
             break
         if signum:
