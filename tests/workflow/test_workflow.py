@@ -135,6 +135,14 @@ def test_two_runs_are_byte_identical_and_so_is_a_killed_one(finished, tmp_path):
         assert filecmp.cmp(first / name, second / name, shallow=False), name
 
 
+def test_given_weights_are_used_under_any_name(finished):
+    weights = {"my_own_x2_model": str(finished / "results/tiny/weights/rcan-bam-xs_x{scale}.safetensors")}
+    jobs = planned(finished, changes={"run": "own", "methods": ["bicubic", "my_own_x2_model"], "weights": weights})
+    assert jobs["upscale"] == 6
+    assert jobs["score"] == 8
+    assert "train" not in jobs
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [

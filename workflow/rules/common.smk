@@ -4,6 +4,7 @@ import fcntl
 import functools
 import json
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -69,7 +70,7 @@ for name in config["methods"]:
 wildcard_constraints:
     dataset="[A-Za-z0-9][A-Za-z0-9.+_-]*",
     scale=r"\d+",
-    model="[A-Za-z0-9][A-Za-z0-9.-]*",
+    model="|".join(map(re.escape, config["methods"])),
     protocol="|".join(PROTOCOLS),
     degradation="|".join(DEGRADATIONS),
 

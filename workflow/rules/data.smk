@@ -9,7 +9,7 @@ rule fetch:
         "../../envs/data.yaml"
     params:
         mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
-        define=json.dumps(config["define_datasets"]),
+        define=lambda w: json.dumps(config["define_datasets"]),
     shell:
         "srgrid data fetch {wildcards.dataset} {output} {params.mirror} --define {params.define:q} 2>&1 | tee {log}"
 
@@ -26,6 +26,6 @@ rule verify:
     conda:
         "../../envs/data.yaml"
     params:
-        define=json.dumps(config["define_datasets"]),
+        define=lambda w: json.dumps(config["define_datasets"]),
     shell:
         "srgrid data verify {input} --dataset {wildcards.dataset} --report {output} --define {params.define:q} 2>&1 | tee {log}"

@@ -49,8 +49,8 @@ rule provenance:
     params:
         inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
         weights=lambda w, input: [f"--weights {shlex.quote(str(file))}" for file in input.weights],
-        config=json.dumps(config),
-        missing=json.dumps(undeclared_cells()),
+        config=lambda w: json.dumps(config),
+        missing=lambda w: json.dumps(undeclared_cells()),
         command=remake_command(),
     shell:
         "srgrid provenance {output} {params.inputs} {params.weights} --config {params.config:q}"

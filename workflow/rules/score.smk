@@ -15,7 +15,7 @@ rule score:
         cell=lambda w: json.dumps(
             {"dataset": w.dataset, "scale": int(w.scale), "method": w.model, "protocol": w.protocol}
         ),
-        define=json.dumps(DEFINITIONS),
+        define=lambda w: json.dumps(DEFINITIONS),
     shell:
         "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output}"
         " --cell {params.cell:q} --define {params.define:q} > {log} 2>&1 || {{ cat {log} >&2; exit 2; }}"
@@ -27,7 +27,10 @@ rule grid:
     output:
         scores=RUN / "scores.csv",
         grid=report(
-            RUN / "grid.csv", caption="../report/grid.rst", category="Tables", labels={"table": "the grid, all protocols"}
+            RUN / "grid.csv",
+            caption="../report/grid.rst",
+            category="Tables",
+            labels={"table": "the grid, all protocols"},
         ),
         intervals=RUN / "intervals.csv",
     log:
@@ -37,7 +40,7 @@ rule grid:
     conda:
         "../../envs/data.yaml"
     params:
-        order=order(),
+        order=lambda w: order(),
         out_dir=RUN,
     shell:
         "srgrid grid {input} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"

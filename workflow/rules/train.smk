@@ -35,7 +35,7 @@ rule train:
         state=str(RUN / "state" / "{model}_x{scale}"),
         recipe=config["train"]["recipe"],
         # No function of threads: Snakemake compares only params that derive from nothing else.
-        settings=json.dumps(
+        settings=lambda w: json.dumps(
             {"seed": config["train"]["seed"], "device": config["train"]["device"], **config["train"]["settings"]}
         ),
         init=lambda wildcards, input: f"--init {shlex.quote(str(input.init))}" if input.init else "",

@@ -20,7 +20,7 @@ rule upscale:
         precision=config["upscale"]["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
     shell:
-        "srgrid upscale {input.lr} {output} --model {params.model} --scale {wildcards.scale}"
+        "srgrid upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
         " --degradation {wildcards.degradation} --kind {params.kind} --device {params.device}"
         " --precision {params.precision} {params.ensemble} --threads {threads} 2>&1 | tee {log}"
 
