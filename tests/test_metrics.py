@@ -8,6 +8,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from srgrid import metrics
 from srgrid.errors import SrgridError
 from srgrid.images import list_images, read
 from srgrid.metrics import PROTOCOLS, luma_pair, protocols, psnr, score, ssim, ssim_reference
@@ -98,6 +99,17 @@ def test_psnr_of_a_constant_offset_is_known(offset):
     # in colour the luma of a grey offset is 219/255 of it
     rgb = np.repeat(hr[..., None], 3, axis=2)
     assert score(rgb + np.uint8(offset), rgb, 2).psnr == pytest.approx(expected + 20 * np.log10(255 / 219), abs=1e-6)
+
+
+def test_the_self_check_catches_a_wrong_number(photographs, monkeypatch):
+    hr = photographs["camera"]
+    sr = imresize(imresize(hr, 0.5), 2)
+    assert score(hr, hr, 2, check=True).psnr == float("inf")
+    for name in ("psnr", "ssim"):
+        with monkeypatch.context() as patched:
+            patched.setattr(metrics, name, lambda *a: 0.5)
+            with pytest.raises(SrgridError, match="self-check failed"):
+                score(sr, hr, 2, check=True)
 
 
 def test_uniform_7_is_scikit_images_default(photographs):

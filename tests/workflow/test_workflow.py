@@ -88,6 +88,8 @@ def test_outputs_are_complete(finished):
     provenance = json.loads((results / "provenance.json").read_text())
     assert provenance["inputs"]["sample"]["images"] == 4
     assert set(provenance["weights"]) == {f"rcan-bam-xs_x{s}.safetensors" for s in (2, 3)}
+    for name in ("model_card.md", "model_card.html"):
+        assert "chosen by their scores on these same sample images" in (results / name).read_text()
     assert not list(results.glob("SR/*/*-float")), "float SR images are kept only until they are scored"
 
 
@@ -117,6 +119,7 @@ def test_a_changed_value_reruns_what_depends_on_it(finished):
 
 def test_two_runs_are_byte_identical_and_so_is_a_killed_one(finished, tmp_path):
     """SIGKILL to everything at several moments; each restart goes on, and the last one ends as if nothing happened."""
+    killed = 0
     for seconds in (8, 14, 20):
         process = subprocess.Popen(
             command(tmp_path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
@@ -124,7 +127,9 @@ def test_two_runs_are_byte_identical_and_so_is_a_killed_one(finished, tmp_path):
         time.sleep(seconds)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
+            killed += 1
         process.wait()
+    assert killed, "the first run was over before it could be killed"
     done = run(tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
     first, second = (folder / "results/tiny" for folder in (finished, tmp_path))

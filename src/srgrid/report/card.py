@@ -130,6 +130,7 @@ def _context(data: CardData, env: Environment) -> dict[str, Any]:
         "verdicts": views.audit_verdicts(data),
         "effects": views.audit_effects(data),
         "effect_cells": views.effect_cells(data),
+        "tuned_on_test": views.tuned_on_test(data),
         "baseline": BASELINE,
         "has_bam": any("bam" in method for method in data.methods),
         "sources": list(dict.fromkeys((value.title, value.url) for value in data.published)),

@@ -208,6 +208,11 @@ class Effect:
     ssim_range: str
 
 
+def tuned_on_test(data: CardData) -> bool:
+    """Whether the run scores the demo's model on the images that its size and recipe were chosen by."""
+    return "sample" in data.order["dataset"] and "rcan-bam-xs" in data.order["method"]
+
+
 def effect_cells(data: CardData) -> list[str]:
     """The cells that the audit's choices were measured on, as "Set5 x2", in order."""
     if data.effects is None:
