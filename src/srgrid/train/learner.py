@@ -17,6 +17,7 @@ from srgrid.errors import SrgridError
 from srgrid.models import build, weights
 from srgrid.models.inference import autocast
 from srgrid.models.rcan import Rcan
+from srgrid.train.muon import Muon, suits
 from srgrid.train.recipes import TrainConfig
 from srgrid.train.team import Team
 
@@ -54,7 +55,7 @@ class Learner:
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         pairs = zip(self.model.parameters(), self.average.parameters(), strict=True)
         self._averaged = [average for p, average in pairs if p.requires_grad]
-        self.optimiser = _optimiser(self._trained, config, team.device)
+        self.optimisers = _optimisers(self._trained, config, team.device)
         self._forward = _compiled(team.wrap(self.model), config, team.device)
         if team.device.type == "cuda":
             torch.set_float32_matmul_precision("high")
@@ -62,16 +63,17 @@ class Learner:
 
     def step(self, number: int, lr: Tensor, hr: Tensor, rate: float) -> Tensor:
         """One optimiser step on a batch at learning rate `rate`; returns the L1 loss."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
+        for optimiser in self.optimisers:
+            optimiser.param_groups[0]["lr"] = rate
         with autocast(self.model, self.device, self.config.precision):
             sr = self._forward(lr)
         loss = F.l1_loss(sr, hr)
-        self.optimiser.zero_grad(set_to_none=True)
+        self.model.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         if self.config.clip:
             nn.utils.clip_grad_norm_(self._trained, self.config.clip)
-        self.optimiser.step()
+        for optimiser in self.optimisers:
+            optimiser.step()
         # A short memory at first, so that the random start is forgotten however short the training is.
         decay = min(self.config.ema, (1 + number) / (10 + number))
         torch._foreach_lerp_(self._averaged, self._trained, 1 - decay)
@@ -82,21 +84,28 @@ class Learner:
         return {
             "model": self.model.state_dict(),
             "average": self.average.state_dict(),
-            "optimiser": self.optimiser.state_dict(),
+            "optimisers": [optimiser.state_dict() for optimiser in self.optimisers],
         }
 
     def restore(self, content: dict[str, Any]) -> None:
         """Go back to a checkpoint's content."""
         self.model.load_state_dict(content["model"])
         self.average.load_state_dict(content["average"])
-        self.optimiser.load_state_dict(content["optimiser"])
+        for optimiser, state in zip(self.optimisers, content["optimisers"], strict=True):
+            optimiser.load_state_dict(state)
 
 
-def _optimiser(parameters: list[nn.Parameter], config: TrainConfig, device: torch.device) -> torch.optim.Optimizer:
+def _optimisers(
+    parameters: list[nn.Parameter], config: TrainConfig, device: torch.device
+) -> list[torch.optim.Optimizer]:
     fused = device.type in ("cpu", "cuda")
     if config.optimiser == "adamw":
-        return torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay, fused=fused)
-    return torch.optim.Adam(parameters, config.lr, fused=fused)
+        return [torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay, fused=fused)]
+    if config.optimiser == "adam":
+        return [torch.optim.Adam(parameters, config.lr, fused=fused)]
+    matrices = [p for p in parameters if suits(p)]
+    rest = [p for p in parameters if not suits(p)]
+    return [Muon(matrices, config.lr), torch.optim.Adam(rest, config.lr, fused=fused)]
 
 
 def _compiled(model: nn.Module, config: TrainConfig, device: torch.device) -> Any:
