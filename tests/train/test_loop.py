@@ -100,6 +100,25 @@ def test_interrupted_and_resumed_is_bit_identical(packs, straight, tmp_path, mon
     assert losses == [{k: line[k] for k in ("step", "loss", "lr")} for line in straight_losses]
 
 
+def test_muons_momentum_survives_an_interruption(packs, tmp_path, monkeypatch):
+    config, real = _tiny(optimiser="muon", lr=1e-3), Learner.step
+
+    def step(self, number, *rest):
+        if number == 5:
+            signal.raise_signal(signal.SIGTERM)
+        return real(self, number, *rest)
+
+    train(MODEL, 2, packs[2], tmp_path / "a.safetensors", tmp_path / "a", config)
+    train(MODEL, 2, packs[2], tmp_path / "adam.safetensors", tmp_path / "adam", _tiny(lr=1e-3))
+    with monkeypatch.context() as patch:
+        patch.setattr(Learner, "step", step)
+        with pytest.raises(Interrupted):
+            train(MODEL, 2, packs[2], tmp_path / "b.safetensors", tmp_path / "b", config)
+    train(MODEL, 2, packs[2], tmp_path / "b.safetensors", tmp_path / "b", config)
+    assert _digest(tmp_path / "a.safetensors") == _digest(tmp_path / "b.safetensors")
+    assert _digest(tmp_path / "a.safetensors") != _digest(tmp_path / "adam.safetensors")
+
+
 _SCRIPT = """
 import json, sys
 from pathlib import Path

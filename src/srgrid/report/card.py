@@ -24,6 +24,7 @@ from srgrid.images import staged_file
 from srgrid.metrics import protocols
 from srgrid.report import views
 from srgrid.report.cardata import CardData, flatten, gather
+from srgrid.report.control import controls
 from srgrid.report.page import data_link, page_data, script_json
 from srgrid.report.published import citation, hub_name
 from srgrid.report.tables import BASELINE
@@ -129,6 +130,7 @@ def _context(data: CardData, env: Environment) -> dict[str, Any]:
         "hub": {name: hub_name(name) for name in data.order["dataset"]},
         "verdicts": views.audit_verdicts(data),
         "effects": views.audit_effects(data),
+        "controls": controls(data),
         "effect_cells": views.effect_cells(data),
         "tuned_on_test": views.tuned_on_test(data),
         "baseline": BASELINE,

@@ -59,7 +59,7 @@ def orthogonal(matrices: Tensor) -> Tensor:
     Newton-Schulz iteration. A matrix of zeros stays zero.
     """
     tall = matrices.shape[-2] > matrices.shape[-1]
-    x = matrices.mT if tall else matrices
+    x: Tensor = matrices.mT if tall else matrices
     x = x / (x.norm(dim=(-2, -1), keepdim=True) + 1e-7)
     first, third, fifth = _QUINTIC
     for _ in range(_ROUNDS):

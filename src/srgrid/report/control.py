@@ -1,0 +1,87 @@
+"""The control: two models of a run that differ in their attention alone, image by image."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from srgrid.report.cardata import CardData, Model
+from srgrid.report.intervals import bootstrap_mean
+
+_SHAPE = "config."
+_ATTENTION = "config.attention"
+_TRAINING = ("provenance.recipe.", "provenance.data.")
+
+
+@dataclass(frozen=True)
+class ControlRow:
+    """One cell under the headline protocol: mean paired differences over its images, with the interval of PSNR's."""
+
+    dataset: str
+    scale: int
+    images: int
+    psnr: str
+    interval: str
+    ssim: str
+
+
+@dataclass(frozen=True)
+class Control:
+    """What balanced attention brings over channel attention: rows of (method minus control)."""
+
+    method: str
+    control: str
+    parameters: str
+    same_training: bool
+    rows: list[ControlRow]
+
+
+def controls(data: CardData) -> list[Control]:
+    """One for each pair of methods whose weights record the same network but for its attention, bam and ca."""
+    shapes: dict[str, dict[int | None, Model]] = {}
+    for model in data.models:
+        shapes.setdefault(model.method, {})[model.scale] = model
+    found = []
+    for method, own in shapes.items():
+        for control, other in shapes.items():
+            common = [scale for scale in own if scale in other and _differ_in_attention(own[scale], other[scale])]
+            rows = _rows(data, method, control, common)
+            if rows:
+                counts = [f"x{s}: {own[s].parameters:,} and {other[s].parameters:,}" for s in common]
+                same = all(_training(own[s].facts) == _training(other[s].facts) for s in common)
+                found.append(Control(method, control, "; ".join(counts), same, rows))
+    return found
+
+
+def _differ_in_attention(own: Model, other: Model) -> bool:
+    shape, against = (
+        {key: value for key, value in model.facts.items() if key.startswith(_SHAPE)} for model in (own, other)
+    )
+    attention = (shape.pop(_ATTENTION, None), against.pop(_ATTENTION, None))
+    return attention == ("bam", "ca") and shape == against
+
+
+def _training(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in facts.items() if key.startswith(_TRAINING)}
+
+
+def _rows(data: CardData, method: str, control: str, scales: list[int | None]) -> list[ControlRow]:
+    scores = data.scores[data.scores["protocol"] == data.protocol]
+    rows = []
+    for dataset in data.order["dataset"]:
+        for scale in data.order["scale"]:
+            cell = scores[(scores["dataset"] == dataset) & (scores["scale"] == scale)]
+            own, other = (cell[cell["method"] == name].set_index("image") for name in (method, control))
+            if scale not in scales or own.empty or other.empty:
+                continue
+            apart = {
+                metric: (own[metric] - other.loc[own.index, metric]).to_numpy(float) for metric in ("psnr", "ssim")
+            }
+            mean, low, high = bootstrap_mean(apart["psnr"])
+            interval = "" if np.isnan(low) else f"{low:+.3f} to {high:+.3f}"
+            ssim = f"{apart['ssim'].mean():+.5f}"
+            rows.append(ControlRow(str(dataset), int(scale), len(own), f"{mean:+.3f}", interval, ssim))
+    return rows

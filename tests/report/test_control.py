@@ -1,0 +1,69 @@
+"""The control: pairs are found by what their weights record, differences are paired and signed."""
+
+import dataclasses
+import shutil
+
+import pandas as pd
+import pytest
+
+from srgrid.report.card import render_html, render_markdown
+from srgrid.report.cardata import Model, gather
+from srgrid.report.control import controls
+from srgrid.report.grid import grid
+from srgrid.report.intervals import intervals
+
+CONTROL = "rcan-s"
+SHAPE = {"config.groups": 4, "config.blocks": 4, "config.features": 32, "config.scale": 2}
+
+
+def model(method, attention, **facts):
+    facts = {**SHAPE, "config.attention": attention, "provenance.recipe.seed": 0, **facts}
+    return Model(method, 2, f"{method}_x2.safetensors", 1000, facts)
+
+
+@pytest.fixture
+def with_control(run):
+    """The run's data with a second model whose every score is 0.25 dB lower, but one that is 0.75 dB higher."""
+    data = gather(run)
+    own = data.scores[(data.scores["method"] == "rcan-bam-s") & (data.scores["scale"] == 2)]
+    lower = own.assign(method=CONTROL, psnr=own["psnr"] - 0.25, ssim=own["ssim"] - 0.001)
+    lower.loc[lower["image"] == "camera", "psnr"] += 1
+    scores = pd.concat([data.scores, lower.sample(frac=1, random_state=0)], ignore_index=True)
+    models = [model("rcan-bam-s", "bam"), model(CONTROL, "ca")]
+    return dataclasses.replace(data, scores=scores, models=models)
+
+
+def test_differences_are_paired(with_control):
+    (pair,) = controls(with_control)
+    assert (pair.method, pair.control, pair.same_training) == ("rcan-bam-s", CONTROL, True)
+    (row,) = pair.rows  # x2 alone: the pair has no weights of x4
+    assert (row.dataset, row.scale, row.images, row.psnr, row.ssim) == ("photos", 2, 4, "+0.000", "+0.00100")
+    low, high = (float(end) for end in row.interval.split(" to "))
+    assert low < 0 < high
+
+
+@pytest.mark.parametrize(
+    ("change", "pairs"),
+    [
+        ({"provenance.recipe.seed": 1}, 1),  # another training: shown, and said
+        ({"config.blocks": 5}, 0),
+        ({"config.attention": "bam"}, 0),
+    ],
+)
+def test_what_is_no_control(with_control, change, pairs):
+    models = [with_control.models[0], model(CONTROL, "ca", **change)]
+    found = controls(dataclasses.replace(with_control, models=models))
+    assert len(found) == pairs
+    assert not any(pair.same_training for pair in found)
+
+
+def test_the_card_shows_it(run, with_control, tmp_path):
+    shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("HR", "SR"))
+    with_control.scores.to_csv(tmp_path / "run/scores.csv", index=False)
+    grid(tmp_path / "run/scores.csv", tmp_path / "run/grid.csv")
+    intervals(tmp_path / "run/scores.csv", tmp_path / "run/intervals.csv")
+    data = dataclasses.replace(gather(tmp_path / "run"), models=with_control.models)
+    for text in (render_markdown(data), render_html(data)):
+        assert "Control: rcan-bam-s minus rcan-s" in text
+        assert "Recipe and training data are the same." in text
+    assert "Control:" not in render_markdown(gather(run))
