@@ -260,13 +260,14 @@ def test_bad_input_is_named(packs, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_processes_follow_the_curve_of_one(packs, tmp_path):
+@pytest.mark.parametrize("changes", [{}, {"optimiser": "muon", "lr": 1e-3}], ids=["adam", "muon"])
+def test_two_processes_follow_the_curve_of_one(packs, tmp_path, changes):
     """torchrun, gloo, the same global batch: losses and weights agree to float tolerance."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
-    with _start(packs, tmp_path / "two", torchrun, steps=8) as process:
+    with _start(packs, tmp_path / "two", torchrun, steps=8, **changes) as process:
         said = process.communicate()[1]
     assert process.returncode == 0, said
-    train(MODEL, 2, packs[2], tmp_path / "one" / "w.safetensors", tmp_path / "one" / "state", _tiny(steps=8))
+    train(MODEL, 2, packs[2], tmp_path / "one" / "w.safetensors", tmp_path / "one" / "state", _tiny(steps=8, **changes))
     one, two = (log.read(tmp_path / name / "state") for name in ("one", "two"))
     for key in ("loss", "psnr"):
         a, b = ([line[key] for line in lines if key in line] for lines in (one, two))

@@ -21,6 +21,7 @@ from srgrid import images
 ROOT = Path(__file__).resolve().parents[2]
 TINY = {
     "run": "tiny",
+    "methods": ["bicubic", "rcan-bam-xs"],
     "scales": [2, 3],
     "protocols": ["rgb8", "super-image"],
     "train": {"settings": {"steps": 12, "checkpoint_every": 3, "batch": 4}},

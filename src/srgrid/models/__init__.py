@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import os
+import sysconfig
 from pathlib import Path
 
 from srgrid.errors import SrgridError
@@ -18,8 +19,13 @@ __all__ = ["MODELS", "Rcan", "RcanConfig", "build", "find", "load", "names", "we
 
 
 def folder() -> Path:
-    """Where named weights are looked up: $SRGRID_MODELS, else `models/` of the repository."""
-    return Path(os.environ.get("SRGRID_MODELS") or Path(__file__).parents[3] / "models")
+    """Where named weights are looked up: $SRGRID_MODELS, else `models/` of the checkout, else of the installation."""
+    if given := os.environ.get("SRGRID_MODELS"):
+        return Path(given)
+    checkout = Path(__file__).parents[3]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "models"
+    return Path(sysconfig.get_path("data")) / "share/srgrid/models"
 
 
 def find(name: str, scale: int) -> Path:
