@@ -77,20 +77,6 @@ def test_messages_name_the_key(change, words):
     assert words in str(caught.value)
 
 
-def test_the_readmes_grid_is_the_reference_runs():
-    with (ROOT / "results/published/grid.csv").open(newline="") as file:
-        cells = {
-            (row["dataset"], f"x{row['scale']}", row["protocol"]): f"{float(row['psnr']):.2f}/{float(row['ssim']):.4f}"
-            for row in csv.DictReader(file)
-        }
-    rows = re.findall(
-        r"^\| (\S+) \| (x\d) \| .* \| (\S+) \| (\S+) \| (\S+) \|$", (ROOT / "README.md").read_text(), re.M
-    )
-    assert len(rows) == 13
-    for dataset, scale, *shown in rows:
-        assert shown == [cells[dataset, scale, protocol] for protocol in ("luma8", "rgb8", "super-image")]
-
-
 def test_the_reference_run_reproduces_the_cards_bicubic_column():
     with (ROOT / "results/published/audit.csv").open(newline="") as file:
         rows = [r for r in csv.DictReader(file) if "card" in r["source"] and r["method"] == "bicubic"]
