@@ -78,7 +78,7 @@ def write_provenance(folder: Path, order: dict[str, list[object]]) -> None:
         "provenance": {
             "steps": 600,
             "recipe": {"batch": 8, "patch": 24, "lr": 0.004, "seed": 0},
-            "data": {"images": 5},
+            "data": {"images": 5, "sha256": "d" * 64},
         },
         "parameters": 423_000,
         "measured": {"seconds": 61.5, "device": "cpu"},
@@ -88,7 +88,7 @@ def write_provenance(folder: Path, order: dict[str, list[object]]) -> None:
         "commit": "0" * 40,
         "config": config,
         "missing": [{"method": MODEL, "scale": 4, "protocol": "luma8", "reason": "the x4 weights were lost at sea"}],
-        "weights": {f"{MODEL}_x{s}.safetensors": {"sha256": f"{s:064x}", **training} for s in order["scale"]},
+        "weights": {f"{MODEL}_x{s}.safetensors": {**training, "sha256": f"{s + 16:x}" * 32} for s in order["scale"]},
     }
     (folder / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
     log = folder / "state" / f"{MODEL}_x2" / "log.jsonl"

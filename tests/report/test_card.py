@@ -12,6 +12,7 @@ from huggingface_hub import ModelCard
 from run_dir import MODEL, make_run
 
 from srgrid.errors import SrgridError
+from srgrid.report import views
 from srgrid.report.card import build_card, md, render_html, render_markdown
 from srgrid.report.cardata import gather
 from srgrid.report.published import published
@@ -58,7 +59,34 @@ def test_markdown_says_what_is_missing_and_where_columns_come_from(card: tuple[s
     assert "training set: sample-train" in text
     assert "`rcan-bam-s`: rcan-bam-s\\_x2.safetensors (sample-train)" in text
     assert re.search(r"\*\*\d\d\.\d\d\*\*/\*\*0\.\d{4}\*\*", text)
-    assert "62 s" in text
+    assert "62 s | 12121212" in text
+    assert "dddd" not in text
+
+
+def test_what_the_run_leaves_out_is_no_missing_cell(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    record = json.loads((copy / "provenance.json").read_text())
+    record["config"]["scales"] = [3, *record["config"]["scales"]]
+    record["missing"].append({"dataset": "photos", "scale": 3, "reason": "photos is declared for scale 2, 4 alone"})
+    (copy / "provenance.json").write_text(json.dumps(record))
+    data = gather(copy)
+    text = render_markdown(data)
+    assert "(7 of 8 cells filled)" in text
+    assert "photos is declared for scale 2, 4 alone." in text
+    assert "| photos | x3 |" not in text
+    assert '<td class="none" title="photos is declared for scale 2, 4 alone">none</td>' in render_html(data)
+
+
+def test_started_from_names_weights_of_the_run(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    record = json.loads((copy / "provenance.json").read_text())
+    record["weights"][f"{MODEL}_x4.safetensors"]["provenance"]["init"] = "12" * 32
+    record["weights"][f"{MODEL}_x2.safetensors"]["provenance"]["init"] = "ab" * 32
+    (copy / "provenance.json").write_text(json.dumps(record))
+    facts = [origin.facts["started from"] for origin in views.origins(gather(copy))]
+    assert facts == ["weights abababababab", f"{MODEL}_x2.safetensors"]
 
 
 def test_published_values_stand_beside_the_grid(tmp_path: Path) -> None:
@@ -66,6 +94,7 @@ def test_published_values_stand_beside_the_grid(tmp_path: Path) -> None:
     text = render_markdown(gather(run))
     assert "bicubic 33.64/0.9292 (card, under luma8; re-made" in text
     assert "rcan 38.27/0.9614 (RCAN paper)" in text
+    assert "published values of rcan and rcan-bam belong to networks that this run neither trained nor ran" in text
     values = {(p.source, p.method, p.dataset, p.scale): p.text for p in published()}
     assert len([key for key in values if key[:2] == ("card", "bicubic")]) == 11
     assert len([key for key in values if key[:2] == ("rcan-paper", "rcan")]) == 12

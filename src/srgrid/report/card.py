@@ -132,6 +132,8 @@ def _context(data: CardData, env: Environment) -> dict[str, Any]:
         "effects": views.audit_effects(data),
         "controls": controls(data),
         "effect_cells": views.effect_cells(data),
+        "left_out": list(dict.fromkeys(data.left_out.values())),
+        "not_here": sorted({p.method for p in data.published} - set(data.order["method"])),
         "tuned_on_test": views.tuned_on_test(data),
         "baseline": BASELINE,
         "has_bam": any("bam" in method for method in data.methods),

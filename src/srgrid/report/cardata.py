@@ -31,7 +31,11 @@ class Model:
 
 @dataclass(frozen=True)
 class CardData:
-    """The content of a card. Paths in `figures` and `previews` are those of the run directory."""
+    """The content of a card. Paths in `figures` and `previews` are those of the run directory.
+
+    `missing` gives a reason for every cell without scores; `left_out` the data sets and scales that are no part of the
+    grid, with the reason.
+    """
 
     title: str
     scores: pd.DataFrame
@@ -39,6 +43,7 @@ class CardData:
     intervals: pd.DataFrame
     order: dict[str, list[Any]]
     missing: dict[Cell, str]
+    left_out: dict[tuple[str, int], str]
     models: list[Model]
     published: list[Published]
     provenance: dict[str, Any]
@@ -72,7 +77,8 @@ def gather(
     """Read a run directory: scores.csv, grid.csv, intervals.csv, provenance.json, and, where they exist, the audit's
     tables, figures/*.json, previews/*/previews.json and state/*/log.jsonl.
 
-    `missing` lists cells that were not run: dataset, scale, method, protocol (without one: all of them) and reason.
+    `missing` lists cells that were not run: dataset, scale, method, protocol (without one: all of them) and reason. A
+    dataset at a scale, whatever the method and protocol, is left out of the grid.
     Raises SrgridError when a table is missing, damaged, or does not follow from scores.csv.
     """
     run_dir = Path(run_dir)
@@ -88,6 +94,11 @@ def gather(
         intervals=_intervals(run_dir / "intervals.csv", grid),
         order=order,
         missing=_missing(grid, order, reasons),
+        left_out={
+            (str(reason["dataset"]), int(reason["scale"])): str(reason["reason"])
+            for reason in reasons
+            if {"dataset", "scale"} <= reason.keys() and not {"method", "protocol"} & reason.keys()
+        },
         models=_models(provenance, order["method"]),
         published=[
             value for value in published() if value.dataset in order["dataset"] and value.scale in order["scale"]

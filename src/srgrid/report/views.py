@@ -15,6 +15,7 @@ FACTS = {
     "training set": ("training_set",),
     "images": ("data.images",),
     "steps": ("provenance.steps", "exported_step", "steps"),
+    "optimiser": ("recipe.optimiser",),
     "batch": ("recipe.batch", "batch"),
     "LR patch": ("recipe.patch", "patch"),
     "learning rate": ("recipe.lr", "lr"),
@@ -64,13 +65,15 @@ class RowView:
 
 
 def rows(data: CardData) -> list[RowView]:
-    """Every row of the grid in the order of the config, protocol by protocol."""
+    """Every row of the grid in the order of the config, protocol by protocol, but for those the run leaves out."""
     means = {tuple(row[:4]): row[4:] for row in data.grid.itertuples(index=False, name=None)}
     ends = data.intervals.set_index(CELL).to_dict("index")
     found = []
     for protocol in data.order["protocol"]:
         for dataset in data.order["dataset"]:
             for scale in data.order["scale"]:
+                if (dataset, scale) in data.left_out:
+                    continue
                 keys = {method: (dataset, scale, method, protocol) for method in data.order["method"]}
                 present = {method: means[key] for method, key in keys.items() if key in means}
                 shown = [_cell(data, key, present, ends.get(key, {})) for key in keys.values()]
@@ -144,13 +147,15 @@ class Origin:
 
 def origins(data: CardData) -> list[Origin]:
     """One entry per weights file that the run used."""
-    return [Origin(m, _facts(m.facts), duration(m.facts), str(fact(m.facts, "sha256") or "")) for m in data.models]
+    files = {str(m.facts["sha256"]): m.file for m in data.models if "sha256" in m.facts}
+    return [Origin(m, _facts(m.facts, files), duration(m.facts), str(m.facts.get("sha256", ""))) for m in data.models]
 
 
-def _facts(facts: dict[str, Any]) -> dict[str, str]:
+def _facts(facts: dict[str, Any], files: dict[str, str]) -> dict[str, str]:
+    """What FACTS names of it; `files` gives the names of known weights by their digests."""
     found = {label: fact(facts, *names) for label, names in FACTS.items()}
-    if isinstance(found["started from"], str):
-        found["started from"] = f"weights {found['started from'][:12]}"
+    if isinstance(origin := found["started from"], str):
+        found["started from"] = files.get(origin, f"weights {origin[:12]}")
     return {label: plain(value) for label, value in found.items() if value not in (None, "", [], {})}
 
 
@@ -185,15 +190,15 @@ def duration(facts: dict[str, Any]) -> str:
 
 def gain_matrix(data: CardData) -> list[dict[str, Any]]:
     """Per dataset and scale, headline protocol: the best method's PSNR gain over bicubic, or why there is none."""
+    shown = {(row.dataset, row.scale): row.cells for row in rows(data) if row.protocol == data.protocol}
     matrix = []
-    for row in rows(data):
-        if row.protocol != data.protocol:
-            continue
-        gained = [cell for cell in row.cells if cell.gain]
-        best = max(gained, key=lambda cell: cell.sort) if gained else None
-        base = next((cell for cell in row.cells if cell.method == BASELINE and not cell.missing), None)
-        absent = next((cell.missing for cell in row.cells if cell.missing), "")
-        matrix.append({"dataset": row.dataset, "scale": row.scale, "cell": best, "base": base, "missing": absent})
+    for dataset in data.order["dataset"]:
+        for scale in data.order["scale"]:
+            cells = shown.get((dataset, scale), [])
+            best = max((cell for cell in cells if cell.gain), key=lambda cell: cell.sort, default=None)
+            base = next((cell for cell in cells if cell.method == BASELINE and not cell.missing), None)
+            absent = data.left_out.get((dataset, scale), "missing")
+            matrix.append({"dataset": dataset, "scale": scale, "cell": best, "base": base, "absent": absent})
     return matrix
 
 
