@@ -45,6 +45,14 @@ def test_a_file_says_how_it_came_to_be(file):
     assert log[-1]["psnr"] == pytest.approx(made["psnr"])
 
 
+def test_what_a_file_was_started_from_is_on_record():
+    records = [json.loads(path.read_text()) for path in sorted((ROOT / "models").rglob("*.json"))]
+    known = {record["weights_sha256"] for record in records}
+    started = [record["training"]["init"] for record in records if record["training"]["init"]]
+    assert len(started) >= 4
+    assert set(started) <= known
+
+
 def test_the_control_had_the_same_training():
     for scale in (2, 3, 4):
         own, control = (
