@@ -58,8 +58,8 @@ def audit_cells(grid: pd.DataFrame) -> list[dict[str, Any]]:
         row |= {"published": cell.text, "protocol": found.protocol, "verdict": found.verdict, "why": found.why}
         if found.value is not None:
             row["remade"] = f"{found.value.psnr:.3f}/{found.value.ssim:.5f}"
-            row["psnr_difference"] = f"{found.value.psnr - cell.psnr:+.3f}"
-            row["ssim_difference"] = f"{found.value.ssim - cell.ssim:+.5f}"
+            row["psnr_difference"] = f"{found.value.psnr - cell.psnr:+z.3f}"
+            row["ssim_difference"] = f"{found.value.ssim - cell.ssim:+z.5f}"
         rows.append(row)
     return rows
 
@@ -113,7 +113,7 @@ def measure_choices(scores: pd.DataFrame) -> list[dict[str, Any]]:
                 raise SrgridError(f"audit: no bicubic scores of {dataset} x{scale} under {lacking}; score it first")
             change = after[["psnr", "ssim"]].mean() - before[["psnr", "ssim"]].mean()
             cell = (choice.name, choice.about, dataset, str(scale), str(len(before)))
-            moved = (f"{before['psnr'].mean():.3f}", f"{change['psnr']:+.3f}", f"{change['ssim']:+.5f}")
+            moved = (f"{before['psnr'].mean():.3f}", f"{change['psnr']:+z.3f}", f"{change['ssim']:+z.5f}")
             rows.append(dict(zip(EFFECT_COLUMNS, (*cell, *moved), strict=True)))
     return rows
 
@@ -137,8 +137,8 @@ def compare_columns(grid: pd.DataFrame) -> list[dict[str, Any]]:
             continue
         luma8, super_image = (value for value in remade if value is not None)
         cell = (dataset, str(scale), bicubic.text, f"{luma8.psnr:.3f}/{luma8.ssim:.5f}")
-        offset = (f"{super_image.psnr:.3f}/{super_image.ssim:.5f}", f"{super_image.psnr - luma8.psnr:+.3f}")
-        models = (model.text, paper.text, f"{model.psnr - paper.psnr:+.2f}")
+        offset = (f"{super_image.psnr:.3f}/{super_image.ssim:.5f}", f"{super_image.psnr - luma8.psnr:+z.3f}")
+        models = (model.text, paper.text, f"{model.psnr - paper.psnr:+z.2f}")
         rows.append(dict(zip(COLUMNS_COLUMNS, (*cell, *offset, *models), strict=True)))
     return rows
 

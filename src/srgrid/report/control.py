@@ -81,7 +81,7 @@ def _rows(data: CardData, method: str, control: str, scales: list[int | None]) -
                 metric: (own[metric] - other.loc[own.index, metric]).to_numpy(float) for metric in ("psnr", "ssim")
             }
             mean, low, high = bootstrap_mean(apart["psnr"])
-            interval = "" if np.isnan(low) else f"{low:+.3f} to {high:+.3f}"
-            ssim = f"{apart['ssim'].mean():+.5f}"
-            rows.append(ControlRow(str(dataset), int(scale), len(own), f"{mean:+.3f}", interval, ssim))
+            interval = "" if np.isnan(low) else f"{low:+z.3f} to {high:+z.3f}"
+            ssim = f"{apart['ssim'].mean():+z.5f}"
+            rows.append(ControlRow(str(dataset), int(scale), len(own), f"{mean:+z.3f}", interval, ssim))
     return rows

@@ -98,7 +98,7 @@ def _cell(data: CardData, key: tuple[Any, ...], present: dict[str, Any], ends: d
         best_psnr=several and round(psnr, 2) == top_psnr,
         best_ssim=several and round(ssim, 4) == top_ssim,
         interval=_range(ends, "psnr", ".2f"),
-        gain=f"{ends['psnr_gain']:+.2f}" if not pd.isna(ends["psnr_gain"]) else "",
+        gain=f"{ends['psnr_gain']:+z.2f}" if not pd.isna(ends["psnr_gain"]) else "",
         gain_interval=_range(ends, "psnr_gain", "+.2f"),
         note="" if pd.isna(ends["note"]) else str(ends["note"]),
         sort=float(psnr),
@@ -132,7 +132,7 @@ def _verdict(value: Published, psnr: float, ssim: float) -> str:
     digits = [len(part.partition(".")[2]) for part in value.text.split("/")]
     if f"{psnr:.{digits[0]}f}/{ssim:.{digits[1]}f}" == value.text:
         return "re-made to every printed digit"
-    return f"re-made {psnr - value.psnr:+.2f} dB, {ssim - value.ssim:+.4f}"
+    return f"re-made {psnr - value.psnr:+z.2f} dB, {ssim - value.ssim:+z.4f}"
 
 
 @dataclass(frozen=True)
@@ -231,7 +231,7 @@ def audit_effects(data: CardData) -> list[Effect]:
         return []
     found = []
     for about, table in data.effects.groupby("about", sort=False):
-        psnr, ssim = list(table["psnr_change"]), [f"{float(value):+.4f}" for value in table["ssim_change"]]
+        psnr, ssim = list(table["psnr_change"]), [f"{float(value):+z.4f}" for value in table["ssim_change"]]
         found.append(Effect(str(about), psnr, ssim, _span(psnr), _span(ssim)))
     return found
 
