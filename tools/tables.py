@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 
 from srgrid.images import staged_file
-from srgrid.models import weights
+from srgrid.models import describe
 from srgrid.report.published import published
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -69,7 +69,7 @@ def models(grid: pd.DataFrame) -> str:
     card = {(p.dataset, p.scale): p.text for p in published() if (p.source, p.method) == ("card", "rcan-bam")}
     columns = [(f"{name}, {p}", name, p) for p in ("rgb8", "super-image") for name in ("rcan-bam-s", "rcan-s")]
     columns = [("bicubic, rgb8", "bicubic", "rgb8"), *columns]
-    return _table(grid, "rcan-bam, published card", card, columns)
+    return _table(grid, "rcan-bam, published card (super-image)", card, columns)
 
 
 def _table(
@@ -97,9 +97,9 @@ def scores(files: list[Path], grid: pd.DataFrame) -> str:
     ]
     lines += [f"| model | scale | {' | '.join(SETS)} |", "|---|---|" + "---|" * len(SETS)]
     table = grid[grid["protocol"] == "rgb8"].set_index(["method", "scale", "dataset"])[["psnr", "ssim"]]
-    scales = sorted({weights.describe(file)["config"]["scale"] for file in files})
+    scales = sorted({describe(file)["config"]["scale"] for file in files})
     names = [("bicubic", scale) for scale in scales]
-    names += [(weights.describe(f)["name"], weights.describe(f)["config"]["scale"]) for f in files]
+    names += [(describe(f)["name"], describe(f)["config"]["scale"]) for f in files]
     for name, scale in names:
         cells = (table.loc[(name, scale, dataset)] for dataset in SETS)
         lines.append(f"| {name} | x{scale} | {' | '.join(f'{c.psnr:.2f}/{c.ssim:.4f}' for c in cells)} |")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import os
 import platform
 import subprocess
@@ -122,18 +121,11 @@ def write_provenance(
 
 
 def _weights_record(file: Path) -> dict[str, Any]:
-    """A weights file's digest, what its header says of model and training, and what was measured while training."""
-    from srgrid.models.weights import describe
+    """A weights file's digest, what it says of model and training, and what was measured while training."""
+    from srgrid.models import describe
 
-    record = {"path": str(file), "sha256": file_digest(file), "parameters": _parameters(file), **describe(file)}
+    record = {"path": str(file), "sha256": file_digest(file), **describe(file)}
     sidecar = file.with_suffix(".json")
     if sidecar.exists():
         record["measured"] = json.loads(sidecar.read_text())
     return record
-
-
-def _parameters(file: Path) -> int:
-    from safetensors import safe_open
-
-    with safe_open(file, "numpy") as tensors:
-        return sum(math.prod(tensors.get_slice(name).get_shape()) for name in tensors.keys())  # noqa: SIM118

@@ -1,5 +1,7 @@
 """Checkpoints of super-image and of the RCAN authors, made here with a second, plain-tensor implementation."""
 
+import json
+
 import pytest
 import torch
 from torch.nn import functional as F
@@ -7,6 +9,7 @@ from torch.nn import functional as F
 import srgrid.models
 from srgrid.errors import SrgridError
 from srgrid.models import foreign
+from srgrid.provenance import file_digest, write_provenance
 
 FEATURES, SQUEEZE, GROUPS, BLOCKS = 16, 4, 2, 3
 
@@ -98,6 +101,21 @@ def test_official_rcan_checkpoint_works_in_0_to_255(tmp_path, scale):
     assert model.config.attention == "ca"
     plain = foreign.load(file, rgb_range=1)  # super-image without BAM: the same names, inputs in 0..1
     torch.testing.assert_close(plain(x), _reference(state, x, scale, bam=False), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("bam", [True, False])
+def test_a_run_records_what_a_checkpoint_is(tmp_path, bam):
+    state = _state(3, bam=bam)
+    file = tmp_path / "pytorch_model_3x.pt"
+    torch.save(state, file)
+    for name in ("grid.csv", "scores.csv", "intervals.csv"):
+        (tmp_path / name).touch()
+    write_provenance(tmp_path / "provenance.json", {}, [], [file], [], "snakemake")
+    record = json.loads((tmp_path / "provenance.json").read_text())["weights"]["pytorch_model_3x.pt"]
+    assert record["sha256"] == file_digest(file)
+    assert record["parameters"] == sum(tensor.numel() for tensor in state.values())
+    assert (record["config"]["scale"], record["config"]["attention"]) == (3, "bam" if bam else "ca")
+    assert record["provenance"]["trained_by"] == "another project"
 
 
 def test_bad_checkpoints_get_one_clear_message(tmp_path):

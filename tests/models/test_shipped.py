@@ -17,7 +17,6 @@ import srgrid.data
 import srgrid.models
 from srgrid.images import list_images, read
 from srgrid.metrics import score
-from srgrid.models import weights
 from srgrid.provenance import file_digest
 from srgrid.resize import imresize, modcrop
 
@@ -31,7 +30,7 @@ def test_every_scale_has_the_model_and_its_control():
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_a_file_says_how_it_came_to_be(file):
-    made = weights.describe(file)["provenance"]
+    made = srgrid.models.describe(file)["provenance"]
     record = json.loads(file.with_suffix(".json").read_text())
     assert file.stat().st_size < 1_000_000
     assert record["weights_sha256"] == file_digest(file)
@@ -56,7 +55,7 @@ def test_what_a_file_was_started_from_is_on_record():
 def test_the_control_had_the_same_training():
     for scale in (2, 3, 4):
         own, control = (
-            weights.describe(ROOT / f"models/{name}_x{scale}.safetensors")["provenance"]
+            srgrid.models.describe(ROOT / f"models/{name}_x{scale}.safetensors")["provenance"]
             for name in ("rcan-bam-s", "rcan-s")
         )
         assert (own["recipe"], own["data"], own["steps"]) == (control["recipe"], control["data"], control["steps"])
@@ -64,7 +63,7 @@ def test_the_control_had_the_same_training():
 
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_it_beats_bicubic_on_photographs_it_never_saw(file):
-    name, scale = weights.describe(file)["name"], weights.describe(file)["config"]["scale"]
+    name, scale = srgrid.models.describe(file)["name"], srgrid.models.describe(file)["config"]["scale"]
     model = srgrid.models.load(name, scale=scale)
     gains = []
     for row in srgrid.data.load("sample", scale=scale):
@@ -108,7 +107,7 @@ def test_the_tables_in_the_readmes_are_the_reference_runs(tmp_path, monkeypatch)
 @pytest.mark.mirror
 @pytest.mark.parametrize("file", FILES, ids=lambda f: f.stem)
 def test_the_reference_runs_set5_scores_come_out_again(file, mirror):
-    name, scale = weights.describe(file)["name"], weights.describe(file)["config"]["scale"]
+    name, scale = srgrid.models.describe(file)["name"], srgrid.models.describe(file)["config"]["scale"]
     with (ROOT / "results/published/grid.csv").open(newline="") as table:
         cells = {(r["dataset"], r["scale"], r["method"], r["protocol"]): r for r in csv.DictReader(table)}
     published = cells["Set5", str(scale), name, "rgb8"]

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from srgrid.errors import SrgridError
-from srgrid.models import build, weights
+from srgrid.models import build, describe, weights
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_model_is_built_from_its_file_alone(file):
     assert not loaded.training
     for key, value in model.state_dict().items():
         assert torch.equal(loaded.state_dict()[key], value)
-    assert weights.describe(file)["config"]["features"] == 24
+    assert describe(file)["config"]["features"] == 24
 
 
 @pytest.mark.parametrize("dtype", ["fp16", "fp32"])
@@ -87,7 +87,7 @@ def test_missing_torn_and_foreign_files(file, tmp_path):
     ],
 )
 def test_weights_that_do_not_fit(file, change, message):
-    tensors, header = load_file(file), weights.describe(file)
+    tensors, header = load_file(file), describe(file)
     change(tensors, header)
     save_file(tensors, file, metadata={"srgrid": json.dumps(header)})
     with pytest.raises(SrgridError, match=message):

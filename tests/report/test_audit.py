@@ -30,7 +30,7 @@ def test_published_values_hold_the_cards_grid():
         ({"luma8": Score(33.674, 0.9303), "rgb8": Score(33.6431, 0.92921)}, audit.EXPLAINED, "rgb8"),
         ({"luma8": Score(33.655, 0.92922)}, audit.DIFFERS, "luma8"),
         ({"luma8": Score(30.0, 0.9)}, audit.DIFFERS, "luma8"),
-        ({}, audit.DIFFERS, "luma8"),
+        ({}, audit.ABSENT, "luma8"),
     ],
 )
 def test_verdicts(value, verdict, protocol):

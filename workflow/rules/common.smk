@@ -41,6 +41,7 @@ DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
 PROTOCOLS = or_stop(protocols, DEFINITIONS)
 MIRROR = config["mirror"] or os.environ.get("SRGRID_MIRROR")
 TRAINING_SET = "+".join(config["train"]["images"])
+FULL_SIZE_RECIPES = ("full", "rcan-paper", "card")
 GPU = int(
     config["train"]["device"] == "cuda" or (config["train"]["device"] == "auto" and bool(shutil.which("nvidia-smi")))
 )

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import os
 import sysconfig
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.models import foreign, weights
 from srgrid.models.rcan import Rcan, RcanConfig
 from srgrid.models.registry import MODELS, build, names
 
-__all__ = ["MODELS", "Rcan", "RcanConfig", "build", "find", "load", "names", "weights"]
+__all__ = ["MODELS", "Rcan", "RcanConfig", "build", "describe", "find", "load", "names", "weights"]
 
 
 def folder() -> Path:
@@ -58,6 +60,23 @@ def load(name_or_path: str | Path, scale: int = 4) -> Rcan:
     raise SrgridError(
         f"model {str(name_or_path)!r}: neither a known name ({', '.join(MODELS)}) nor a file, folder or hub id"
     )
+
+
+def describe(path: str | Path) -> dict[str, Any]:
+    """What a weights file or another project's checkpoint is: architecture, name, config, parameters, provenance.
+
+    Raises SrgridError as `load` does.
+    """
+    path = Path(path)
+    model = foreign.load(path) if path.suffix in (".pt", ".pth") else weights.load(path)
+    count = sum(tensor.numel() for tensor in model.state_dict().values())
+    return {
+        "architecture": "rcan",
+        "name": model.name,
+        "config": asdict(model.config),
+        "parameters": count,
+        "provenance": model.provenance,
+    }
 
 
 def _from_folder(path: Path, scale: int) -> Rcan:

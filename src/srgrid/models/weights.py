@@ -55,11 +55,6 @@ def load(path: str | Path, scale: int | None = None) -> Rcan:
     return model.eval()
 
 
-def describe(path: str | Path) -> dict[str, Any]:
-    """A weights file's header: architecture, name, config, provenance. Raises SrgridError as `load` does."""
-    return _header(Path(path), tensors.read(Path(path))[1])
-
-
 def _header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
     try:
         header = json.loads(metadata[HEADER])

@@ -22,6 +22,7 @@ from srgrid.report.tables import BASELINE, read_grid, read_scores
 REPRODUCED = "reproduced"
 EXPLAINED = "explained"
 DIFFERS = "not reproduced"
+ABSENT = "not re-made"
 NEAR_DB, NEAR_SSIM = 0.03, 0.0008
 
 AUDIT_COLUMNS = (
@@ -76,9 +77,8 @@ def judge(cell: Published, values: Mapping[tuple[str, int, str, str], Score]) ->
             why = f"The same digits come out under {protocol}, not under {cell.protocol}."
             return Verdict(EXPLAINED, protocol, value, f"{why} {cell.note}".strip())
     if own is None:
-        return Verdict(
-            DIFFERS, cell.protocol, None, f"This run has no {cell.method} of its own here. {cell.note}".strip()
-        )
+        why = f"This run has no {cell.method} of its own here. {cell.note}"
+        return Verdict(ABSENT, cell.protocol, None, why.strip())
     if abs(own.psnr - cell.psnr) <= NEAR_DB and abs(own.ssim - cell.ssim) <= NEAR_SSIM:
         why = (
             f"Within {NEAR_DB} dB and {NEAR_SSIM} of it, not to every digit: the protocol is close to {cell.protocol}."
