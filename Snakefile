@@ -18,14 +18,6 @@ include: "workflow/rules/score.smk"
 include: "workflow/rules/report.smk"
 
 
-onstart:
-    if trained_weights() and not GPU and config["train"]["recipe"] in FULL_SIZE_RECIPES:
-        logger.warning(
-            f"No GPU here (no nvidia-smi): with recipe {config['train']['recipe']!r}, training takes months on a CPU."
-            " config/published.yaml is a run that trains nothing."
-        )
-
-
 rule all:
     default_target: True
     input:

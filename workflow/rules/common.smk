@@ -185,13 +185,25 @@ def card_files():
     return [RUN / name for name in ("grid.csv", "scores.csv", "model_card.md", "model_card.html", "provenance.json")]
 
 
-onstart:
-    # One run at a time in this folder. The kernel drops this lock with the process, however it ends.
+def hold_folder():
+    """One run at a time in this folder. The kernel drops this lock with the process, however it ends."""
     lock_file = Path(".snakemake/srgrid.lock").open("w")
     try:
         fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
-        raise WorkflowError(
-            "another srgrid run is at work in this folder; wait for it, or use --directory"
-        ) from None
+        raise WorkflowError("another srgrid run is at work in this folder; wait for it, or use --directory") from None
     workflow.srgrid_lock = lock_file
+
+
+def warn_of_months():
+    if trained_weights() and not GPU and config["train"]["recipe"] in FULL_SIZE_RECIPES:
+        logger.warning(
+            f"No GPU here (no nvidia-smi): with recipe {config['train']['recipe']!r}, training takes months on a CPU."
+            " config/published.yaml is a run that trains nothing."
+        )
+
+
+# The only one: Snakemake runs the last `onstart` of all files.
+onstart:
+    hold_folder()
+    warn_of_months()

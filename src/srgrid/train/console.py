@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import statistics
 import sys
 import time
+from collections import deque
 from types import TracebackType
 
 from rich.console import Console
@@ -16,10 +18,14 @@ LIVE_EVERY_S = 0.5
 class Line:
     """Shows step, images/s, loss, PSNR and time left on stderr."""
 
-    def __init__(self, label: str, start: float = 0.0, quiet: bool = False) -> None:
-        self.label, self.start, self.quiet = label, start, quiet
+    def __init__(self, label: str, quiet: bool = False) -> None:
+        self.label, self.quiet = label, quiet
         self.live = sys.stderr.isatty() and not quiet
-        self.shown = self.begun = time.monotonic()
+        self.shown = time.monotonic()
+        self.reached: float | None = None
+        # Share of the budget per second between the last showings. Their median does not see the time that compiling
+        # at the start or a validation takes.
+        self.paces: deque[float] = deque(maxlen=20)
         self.bar = Progress(
             TextColumn(label),
             BarColumn(),
@@ -45,12 +51,15 @@ class Line:
         return not self.quiet and time.monotonic() - self.shown > (LIVE_EVERY_S if self.live else LOG_EVERY_S)
 
     def show(self, step: int, progress: float, rate: float, loss: float, psnr: float | None) -> None:
-        """Show where the training is; `rate` in images/s."""
+        """Show where the training is; `progress` is the share of the budget used up, `rate` in images/s."""
         now = time.monotonic()
-        left = (now - self.begun) * (1 - progress) / max(progress - self.start, 1e-9)
+        if self.reached is not None:
+            self.paces.append((progress - self.reached) / (now - self.shown))
+        pace = statistics.median(self.paces) if self.paces else 0.0
+        left = f"  {_clock((1 - progress) / pace)} left" if pace else ""
         quality = "" if psnr is None else f"  PSNR {psnr:.2f} dB"
-        text = f"step {step}  {rate:.1f} images/s  loss {loss:.5f}{quality}  {_clock(left)} left"
-        self.shown = now
+        text = f"step {step}  {rate:.1f} images/s  loss {loss:.5f}{quality}{left}"
+        self.shown, self.reached = now, progress
         if self.live:
             self.bar.update(self.task, completed=progress, text=text)
         else:

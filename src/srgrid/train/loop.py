@@ -85,7 +85,7 @@ def train(
                 batches = source(pack, planner, team.device, team.share(recipe.batch))
                 session = Session(recipe, team, stop, state, learner, progress, started)
                 session.steps = _budget(recipe, planner)
-                with Line(f"train {model_name} x{scale}", session.used(), quiet=not team.leads) as line:
+                with Line(f"train {model_name} x{scale}", quiet=not team.leads) as line:
                     _loop(session, batches, pack, held_out, line)
             return _finish(state, learner, progress, origin, out_path, team)
 
@@ -143,7 +143,8 @@ def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], li
         if line.due():
             now = time.monotonic()
             speed = (at.step - shown[0]) * recipe.batch / (now - shown[1])
-            line.show(at.step, used, speed, float(total) / (at.step % recipe.log_every or recipe.log_every), at.psnr)
+            summed = at.step % recipe.log_every or recipe.log_every
+            line.show(at.step, session.used(), speed, float(total) / summed, at.psnr)
             shown = (at.step, now)
         if at.step % recipe.log_every == 0:
             loss = team.mean(total) / recipe.log_every
