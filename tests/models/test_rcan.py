@@ -89,10 +89,13 @@ def test_registry_lists_and_refuses():
 
 def test_hub_folder_round_trip(tmp_path, capsys):
     model = build("rcan-bam-xs", 3).eval()
+    model.provenance = {"steps": 7}
     model.save_pretrained(tmp_path / "hub")
     assert {"model.safetensors", "config.json", "README.md"} <= {p.name for p in (tmp_path / "hub").iterdir()}
     again = srgrid.models.load(tmp_path / "hub", scale=3)
-    assert again.config == model.config
+    alone = srgrid.models.load(tmp_path / "hub/model.safetensors", scale=3)
+    for found in (again, alone):
+        assert (found.config, found.name, found.provenance) == (model.config, "rcan-bam-xs", {"steps": 7})
     picture = Image.fromarray(data.chelsea()[:40, :60])
     assert np.array_equal(np.asarray(again.upscale(picture)), np.asarray(model.upscale(picture)))
     assert capsys.readouterr().out == ""

@@ -92,9 +92,10 @@ def _from_hub(hub_id: str, scale: int) -> Rcan:
 
     try:
         try:
-            return _checked(Rcan.from_pretrained(hub_id), hub_id, scale)
+            hf_hub_download(hub_id, "model.safetensors")
         except EntryNotFoundError:
             return foreign.load(hf_hub_download(hub_id, f"pytorch_model_{scale}x.pt"), scale)
+        return _checked(Rcan.from_pretrained(hub_id), hub_id, scale)
     except OSError as error:
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise SrgridError(

@@ -152,7 +152,9 @@ class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-
         return out
 
     def _save_pretrained(self, save_directory: Path) -> None:
-        tensors.write(save_directory / "model.safetensors", self.state_dict(), {"format": "pt"})
+        from srgrid.models import weights
+
+        weights.save(save_directory / "model.safetensors", self, name=self.name, provenance=self.provenance)
         text = json.dumps(asdict(self.config), indent=2, sort_keys=True)
         (save_directory / "config.json").write_text(text + "\n")
 
@@ -166,8 +168,13 @@ class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-
             file = Path(model_id) / "model.safetensors"
         else:
             file = Path(hf_hub_download(repo_id=model_id, filename="model.safetensors", **hub))
+        from srgrid.models.weights import HEADER
+
         model = cls(config)
-        tensors.fit(model, tensors.read(file)[0], str(file))
+        values, metadata = tensors.read(file)
+        tensors.fit(model, values, str(file))
+        header = json.loads(metadata.get(HEADER, "{}"))
+        model.name, model.provenance = header.get("name", ""), header.get("provenance", {})
         return model.to(map_location).eval()
 
 
