@@ -7,7 +7,7 @@ One network; the attention of its blocks is a setting. State-dict names are thos
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
@@ -105,6 +105,32 @@ class Group(nn.Module):
         return inner.add_(x)
 
 
+class Upsampler(nn.Sequential):
+    """3x3 conv and pixel shuffle, once for x2 and x3, twice for x4.
+
+    The shuffle wants channels ordered (feature, row, column). The conv is made to give them as (row, column, feature):
+    the shuffle of channels-last maps then moves whole runs of features, not single samples.
+    """
+
+    def __init__(self, scale: int, features: int) -> None:
+        steps = (2, 2) if scale == 4 else (scale,)
+        super().__init__(*(m for r in steps for m in (_conv(features, features * r * r), nn.PixelShuffle(r))))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x C x H x W to N x C x (scale H) x (scale W)."""
+        for conv, shuffle in zip(list(self)[::2], list(self)[1::2], strict=True):
+            number, features, height, width = x.shape
+            r = cast(nn.PixelShuffle, shuffle).upscale_factor
+            weight, bias = (
+                v.reshape(features, r * r, *v.shape[1:]).transpose(0, 1).reshape(v.shape) for v in conv.parameters()
+            )
+            places = F.conv2d(x, weight, bias, padding=1).permute(0, 2, 3, 1)
+            places = places.reshape(number, height, width, r, r, features).transpose(2, 3)
+            rows = places.reshape(number, height * r, width * r, features)
+            x = rows.permute(0, 3, 1, 2)
+        return x
+
+
 class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-super-resolution"]):
     """The network. N x 3 x H x W in 0..1 goes in, N x 3 x (scale H) x (scale W) comes out, fp32, not clamped."""
 
@@ -120,7 +146,7 @@ class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-
         self.sub_mean = MeanShift((-red, -green, -blue))
         self.head = nn.Sequential(_conv(3, config.features))
         self.body = nn.Sequential(*groups, _conv(config.features, config.features))
-        self.tail = nn.Sequential(_upsampler(config.scale, config.features), _conv(config.features, 3))
+        self.tail = nn.Sequential(Upsampler(config.scale, config.features), _conv(config.features, 3))
         self.add_mean = MeanShift((red, green, blue))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -180,8 +206,3 @@ class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:
     return nn.Conv2d(inputs, outputs, 3, padding=1)
-
-
-def _upsampler(scale: int, features: int) -> nn.Sequential:
-    steps = (2, 2) if scale == 4 else (scale,)
-    return nn.Sequential(*(m for r in steps for m in (_conv(features, features * r * r), nn.PixelShuffle(r))))
