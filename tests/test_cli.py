@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from srgrid import images
+from srgrid.files import read_manifest
 from srgrid.metrics import score
 from srgrid.resize import imresize, modcrop
 
@@ -43,7 +44,7 @@ def lr_dir(photo_dir):
 
 
 def test_lr_writes_the_exact_images_and_a_manifest(photo_dir, lr_dir):
-    manifest = images.read_manifest(lr_dir)
+    manifest = read_manifest(lr_dir)
     assert len(manifest["files"]) == 4
     for name, entry in manifest["files"].items():
         expected = imresize(modcrop(images.read(photo_dir / name), 3), 1 / 3)

@@ -6,6 +6,7 @@ from PIL import Image
 
 from srgrid import images
 from srgrid.errors import SrgridError
+from srgrid.files import read_manifest, staged_dir, staged_file, write_manifest
 
 
 def save(path, array, mode=None, **options):
@@ -91,14 +92,14 @@ def test_truncated_jpeg_is_refused(tmp_path, photographs):
 def test_staging_leaves_the_old_or_nothing(tmp_path):
     out = tmp_path / "made"
     for content in ("one", "two"):
-        with images.staged_dir(out) as staged:
+        with staged_dir(out) as staged:
             (staged / "a.txt").write_text(content)
-            images.write_manifest(staged, {"step": "test"}, {})
+            write_manifest(staged, {"step": "test"}, {})
     with pytest.raises(ZeroDivisionError):
-        _fail_in(images.staged_dir(out), "a.txt")
+        _fail_in(staged_dir(out), "a.txt")
     assert (out / "a.txt").read_text() == "two"
     with pytest.raises(ZeroDivisionError):
-        _fail_in(images.staged_file(tmp_path / "b.txt"))
+        _fail_in(staged_file(tmp_path / "b.txt"))
     assert sorted(p.name for p in tmp_path.iterdir()) == ["made"]
 
 
@@ -111,22 +112,22 @@ def _fail_in(staging, *inside):
 def test_a_folder_of_someone_else_is_not_replaced(tmp_path):
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "thesis.txt").write_text("years of work")
-    with pytest.raises(SrgridError, match="was not made by srgrid"), images.staged_dir(tmp_path / "precious"):
+    with pytest.raises(SrgridError, match="was not made by srgrid"), staged_dir(tmp_path / "precious"):
         pass
     assert (tmp_path / "precious" / "thesis.txt").read_text() == "years of work"
 
 
 def test_manifest_describes_pixels_not_bytes(photo_dir):
-    images.write_manifest(photo_dir, {"step": "test"})
-    first = images.read_manifest(photo_dir)
+    write_manifest(photo_dir, {"step": "test"}, images.describe_folder(photo_dir))
+    first = read_manifest(photo_dir)
     entry = first["files"]["astronaut.png"]
     assert (entry["width"], entry["height"], entry["channels"]) == (120, 96, 3)
     Image.open(photo_dir / "astronaut.png").save(photo_dir / "astronaut.png", compress_level=9)
-    images.write_manifest(photo_dir, {"step": "test"})
-    assert images.read_manifest(photo_dir) == first
+    write_manifest(photo_dir, {"step": "test"}, images.describe_folder(photo_dir))
+    assert read_manifest(photo_dir) == first
     (photo_dir / "manifest.json").write_text(json.dumps({"files": 3})[:-1])
     with pytest.raises(SrgridError, match="damaged manifest"):
-        images.read_manifest(photo_dir)
+        read_manifest(photo_dir)
 
 
 def test_list_and_stems(tmp_path, rgb):

@@ -1,11 +1,13 @@
 import hashlib
 import json
+import shutil
 import subprocess
 
 import pytest
 
-from srgrid import images, provenance
+from srgrid import code, images, provenance
 from srgrid.errors import SrgridError
+from srgrid.files import write_manifest
 
 
 def git(folder, *words):
@@ -34,18 +36,18 @@ def test_digests_are_of_files_and_of_sets_of_pixels(photo_dir, tmp_path):
     assert provenance.file_digest(tmp_path / "a.txt") == hashlib.sha256(b"abc").hexdigest()
     with pytest.raises(SrgridError, match="absent"):
         provenance.file_digest(tmp_path / "absent")
-    images.write_manifest(photo_dir, {"step": "test"})
+    write_manifest(photo_dir, {"step": "test"}, images.describe_folder(photo_dir))
     before = provenance.set_digest(photo_dir)
     assert before["images"] == 4
     image = images.read(photo_dir / "camera.png").copy()
     image[0, 0] ^= 1
     images.write(photo_dir / "camera.png", image)
-    images.write_manifest(photo_dir, {"step": "test"})
+    write_manifest(photo_dir, {"step": "test"}, images.describe_folder(photo_dir))
     assert provenance.set_digest(photo_dir) != before
 
 
 def test_the_record_has_what_is_needed_to_make_a_run_again(photo_dir, tmp_path):
-    images.write_manifest(photo_dir, {"step": "test"})
+    write_manifest(photo_dir, {"step": "test"}, images.describe_folder(photo_dir))
     for name in ("grid.csv", "scores.csv", "intervals.csv"):
         (tmp_path / name).write_text(f"{name}\n")
     out = tmp_path / "provenance.json"
@@ -56,3 +58,19 @@ def test_the_record_has_what_is_needed_to_make_a_run_again(photo_dir, tmp_path):
     assert record["versions"]["numpy"] != "not installed"
     assert record["hardware"]["cores"] >= 1
     assert record["inputs"]["HR"]["images"] == 4
+
+
+def test_a_steps_code_is_known_by_all_that_it_reaches(tmp_path, monkeypatch):
+    lr, network = code.code_identity("srgrid.degrade"), code.code_identity("srgrid.upscale")
+    assert "torch" not in lr
+    assert {"torch", "numpy", "pillow"} <= network.keys()
+    copy = tmp_path / "srgrid"
+    shutil.copytree(code.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(code, "PACKAGE", copy)
+    code.code_identity.cache_clear()
+    assert code.code_identity("srgrid.degrade") == lr
+    with (copy / "resize.py").open("a") as file:  # reached through degrade's imports, not named by anyone
+        file.write("# another\n")
+    code.code_identity.cache_clear()
+    assert code.code_identity("srgrid.degrade")["source"] != lr["source"]
+    code.code_identity.cache_clear()

@@ -12,6 +12,7 @@ from skimage import data
 
 from srgrid import images, upscale
 from srgrid.errors import SrgridError
+from srgrid.files import read_manifest
 from srgrid.models import build, inference, weights
 from srgrid.resize import imresize
 from srgrid.upscale import Options, upscale_dir, upscale_path
@@ -44,7 +45,7 @@ def test_a_folder_becomes_a_folder_with_a_manifest(lr, weights_file, tmp_path):
         image = images.read(file)
         np.testing.assert_array_equal(images.read(out / file.name), inference.upscale_array(model, image))
     assert images.read(out / "c.png").shape == (80, 104)
-    manifest = images.read_manifest(out)
+    manifest = read_manifest(out)
     assert manifest["files"]["d.png"]["width"] == 94
     assert manifest["made_by"]["inputs"]["a.png"] == images.pixel_digest(images.read(lr / "a.png"))
     assert manifest["made_by"]["precision"] in ("fp32", "bf16")
@@ -67,7 +68,7 @@ def test_float_output_is_not_rounded(lr, weights_file, tmp_path):
         assert exact.dtype == np.float32
         assert 0 < np.abs(exact - rounded).max() <= 0.5 + 1e-3
         assert 0 <= exact.min() <= exact.max() <= 255
-    assert images.read_manifest(tmp_path / "f")["files"]["a.npy"]["height"] == 80
+    assert read_manifest(tmp_path / "f")["files"]["a.npy"]["height"] == 80
 
 
 @pytest.mark.parametrize("degradation", ["matlab", "pillow"])
@@ -113,11 +114,11 @@ def test_tiles_do_not_change_the_files_by_more_than_one_level(lr, weights_file, 
 def test_a_failure_leaves_the_old_folder(lr, weights_file, tmp_path):
     out = tmp_path / "SR"
     upscale_dir(lr, out, "bicubic", 2)
-    before = json.dumps(images.read_manifest(out))
+    before = json.dumps(read_manifest(out))
     (lr / "e.png").write_bytes((lr / "a.png").read_bytes()[:100])
     with pytest.raises(SrgridError, match=r"e\.png"):
         upscale_dir(lr, out, weights_file, 2)
-    assert json.dumps(images.read_manifest(out)) == before
+    assert json.dumps(read_manifest(out)) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["LR", "SR", "w.safetensors"]
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from srgrid.images import staged_file
+from srgrid.files import staged_file
 from srgrid.models import describe
 from srgrid.report.published import published
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from srgrid import images
 from srgrid.errors import SrgridError
+from srgrid.files import staged_dir, write_manifest
 from srgrid.images import Array
 from srgrid.metrics import Protocol
 from srgrid.progress import track
@@ -74,7 +75,7 @@ def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab"
     recipe = get_degradation(degradation)
     files = images.by_stem(images.list_images(hr_dir))
     entries, sources = {}, {}
-    with images.staged_dir(out_dir) as staged:
+    with staged_dir(out_dir) as staged:
         for stem, file in track(list(files.items()), f"LR x{scale} {degradation} {hr_dir}"):
             hr = images.read(file)
             try:
@@ -85,7 +86,7 @@ def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab"
             entries[f"{stem}.png"] = images.describe(lr)
             sources[file.name] = images.pixel_digest(hr)
         made_by = {"step": "lr", "degradation": degradation, "scale": scale, "inputs": sources}
-        images.write_manifest(staged, made_by, entries)
+        write_manifest(staged, made_by, entries)
 
 
 def _pillow(image: Array, width: int, height: int) -> Array:

@@ -8,12 +8,7 @@ something (16 bits, real transparency, CMYK) are refused.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +17,11 @@ import numpy.typing as npt
 from PIL import Image, UnidentifiedImageError
 
 from srgrid.errors import SrgridError
+from srgrid.files import staged_file
 
 Array = npt.NDArray[np.uint8]
 
 EXTENSIONS = frozenset({".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff", ".webp", ".ppm", ".pgm"})
-MANIFEST = "manifest.json"
 
 
 def read(path: str | os.PathLike[str]) -> Array:
@@ -126,23 +121,9 @@ def describe(image: npt.NDArray[Any]) -> dict[str, Any]:
     }
 
 
-def write_manifest(folder: Path, made_by: dict[str, Any], files: dict[str, dict[str, Any]] | None = None) -> None:
-    """Write manifest.json: what made the folder, and each file's `describe` entry (computed here unless given)."""
-    if files is None:
-        files = {p.name: describe(load_array(p)) for p in sorted(folder.iterdir()) if p.name != MANIFEST}
-    with staged_file(folder / MANIFEST) as staged:
-        staged.write_text(json.dumps({"made_by": made_by, "files": files}, indent=1, sort_keys=True) + "\n")
-
-
-def read_manifest(folder: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a folder's manifest.json. Raises SrgridError if it is missing or torn."""
-    file = Path(folder) / MANIFEST
-    try:
-        manifest = json.loads(file.read_text())
-        manifest["made_by"], manifest["files"]
-    except (OSError, ValueError, KeyError, TypeError):
-        raise SrgridError(f"{file}: missing or damaged manifest; delete the folder and make it again") from None
-    return dict(manifest)
+def describe_folder(folder: Path) -> dict[str, dict[str, Any]]:
+    """The manifest entries of the images in a folder."""
+    return {file.name: describe(read(file)) for file in list_images(folder)}
 
 
 def load_array(path: Path) -> npt.NDArray[Any]:
@@ -153,42 +134,3 @@ def load_array(path: Path) -> npt.NDArray[Any]:
         return np.asarray(np.load(path, allow_pickle=False))
     except (OSError, ValueError) as error:
         raise SrgridError(f"{path}: unreadable array ({error}); make the file again") from None
-
-
-@contextmanager
-def staged_file(out: Path) -> Iterator[Path]:
-    """A temporary sibling of `out` that is renamed to it on success and removed on failure."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=out.parent, prefix=f".{out.name}.", suffix=out.suffix)
-    os.close(handle)
-    staged = Path(name)
-    try:
-        yield staged
-        umask = os.umask(0)
-        os.umask(umask)
-        staged.chmod(0o666 & ~umask)
-        staged.replace(out)
-    finally:
-        staged.unlink(missing_ok=True)
-
-
-@contextmanager
-def staged_dir(out: Path) -> Iterator[Path]:
-    """A temporary sibling folder that takes the place of `out` on success and vanishes on failure.
-
-    Raises SrgridError if `out` is a file, or a folder that holds files but no manifest: it is not ours to replace.
-    """
-    out = Path(out)
-    if out.is_file() or (out.is_dir() and any(out.iterdir()) and not (out / MANIFEST).exists()):
-        raise SrgridError(f"{out}: exists and was not made by srgrid; choose another folder or remove it")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    room = Path(tempfile.mkdtemp(dir=out.parent, prefix=f".{out.name}."))
-    staged = room / "new"
-    staged.mkdir()
-    try:
-        yield staged
-        if out.exists():
-            out.rename(room / "old")
-        staged.rename(out)
-    finally:
-        shutil.rmtree(room, ignore_errors=True)

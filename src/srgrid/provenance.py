@@ -12,8 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from srgrid import images
 from srgrid.errors import SrgridError
+from srgrid.files import read_manifest, staged_file
 
 PACKAGES = (
     *("srgrid", "snakemake", "torch", "datasets", "scikit-image", "numpy", "scipy", "pandas", "pillow"),
@@ -87,7 +87,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 
 def set_digest(folder: Path) -> dict[str, Any]:
     """Number of images of a made folder and one sha256 over its manifest's names and pixel digests."""
-    files = images.read_manifest(folder)["files"]
+    files = read_manifest(folder)["files"]
     text = "".join(f"{name} {entry['sha256']}\n" for name, entry in sorted(files.items()))
     return {"images": len(files), "sha256": hashlib.sha256(text.encode()).hexdigest()}
 
@@ -116,7 +116,7 @@ def write_provenance(
         "versions": versions(),
         "weights": {file.name: _weights_record(file) for file in weights},
     }
-    with images.staged_file(out) as staged:
+    with staged_file(out) as staged:
         staged.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 

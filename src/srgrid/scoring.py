@@ -10,6 +10,7 @@ import numpy as np
 
 from srgrid import images
 from srgrid.errors import SrgridError
+from srgrid.files import staged_file
 from srgrid.metrics import Protocol, Score, score
 from srgrid.progress import track
 
@@ -74,7 +75,7 @@ def mean(rows: list[Row]) -> Score:
 
 def write_rows(out: Path, rows: list[Row], **cell: str | int) -> None:
     """Write the rows as CSV; `cell` gives columns that are the same in every row (dataset, scale, method, ...)."""
-    with images.staged_file(out) as staged, staged.open("w", newline="") as file:
+    with staged_file(out) as staged, staged.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow([*cell, "image", "psnr", "ssim"])
         for row in rows:

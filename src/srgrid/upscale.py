@@ -16,6 +16,7 @@ import numpy.typing as npt
 from srgrid import images
 from srgrid.degrade import get_degradation
 from srgrid.errors import SrgridError
+from srgrid.files import staged_dir, staged_file, write_manifest
 from srgrid.images import Array
 from srgrid.progress import track
 from srgrid.provenance import file_digest
@@ -102,7 +103,7 @@ def upscale_dir(
     files = images.by_stem(images.list_images(in_dir))
     run, made_by = _runner(model, scale, degradation, options)
     entries, inputs = {}, {}
-    with images.staged_dir(out_dir) as staged:
+    with staged_dir(out_dir) as staged:
         names = iter(track(list(files), f"SR x{scale} {Path(model).stem} {in_dir}"))
         for stems, batch in _batches(files, _batch_size(options)):
             for stem, image, sr in zip(stems, batch, run(batch), strict=True):
@@ -111,7 +112,7 @@ def upscale_dir(
                 inputs[files[stem].name] = images.pixel_digest(image)
                 next(names)
         next(names, None)
-        images.write_manifest(staged, made_by | {"inputs": inputs}, entries)
+        write_manifest(staged, made_by | {"inputs": inputs}, entries)
 
 
 def upscale_array(
@@ -211,5 +212,5 @@ def _write(path: Path, sr: Pixels) -> None:
     if path.suffix.lower() == ".png":
         images.write(path, sr)
         return
-    with images.staged_file(path) as staged, staged.open("wb") as file:
+    with staged_file(path) as staged, staged.open("wb") as file:
         np.save(file, sr.astype(np.float32), allow_pickle=False)

@@ -11,6 +11,7 @@ from PIL import Image
 from srgrid import images
 from srgrid.data import fetch, get, verify_dir
 from srgrid.errors import SrgridError
+from srgrid.files import read_manifest
 from srgrid.resize import imresize
 
 
@@ -30,7 +31,7 @@ def test_the_embedded_sample(tmp_path: Path, photographs: dict[str, np.ndarray])
     got = pixels(tmp_path / "out")
     assert sorted(got) == sorted(photographs)
     assert all((got[name] == photographs[name]).all() for name in got)
-    manifest = images.read_manifest(tmp_path / "out")
+    manifest = read_manifest(tmp_path / "out")
     assert manifest["made_by"] == {
         "step": "fetch",
         "dataset": "sample",
@@ -190,7 +191,7 @@ def test_a_set_that_only_the_mirror_knows(tmp_path: Path, photo_dir: Path) -> No
     (tmp_path / "m_HR").rename(tmp_path / "m/Holiday/HR")
     fetch("Holiday", tmp_path / "out", tmp_path / "m")
     assert sorted(pixels(tmp_path / "out")) == ["astronaut", "camera", "chelsea", "coffee"]
-    assert images.read_manifest(tmp_path / "out")["made_by"]["verified"] is False
+    assert read_manifest(tmp_path / "out")["made_by"]["verified"] is False
     assert verify_dir(tmp_path / "out", "Holiday").counts == {"exact": 4}
     truncate(tmp_path / "out")
     assert verify_dir(tmp_path / "out", "Holiday").counts == {"exact": 3, "unreadable": 1}

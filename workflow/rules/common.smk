@@ -79,7 +79,8 @@ wildcard_constraints:
 # `srgrid` in the rules: this interpreter's, or with --sdm conda that of the rule's environment; always this source tree.
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
-shell.prefix(f'export PYTHONPATH={SOURCE}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
+# In place of Snakemake's own prefix: `set -euo pipefail` has to be said again, or a step that ends in a pipe never fails.
+shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
 
 
 def cells():

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from srgrid import images
 from srgrid.errors import SrgridError
+from srgrid.files import staged_file
 
 CROPS = (2, 3, 4, 6, 8, 12)
 COLUMNS = ("image", "original", "width", "height", "channels", "sha256", "thumbprint")
@@ -74,7 +75,7 @@ def _row(name: str, original: str, image: images.Array, print_hex: str) -> dict[
 
 def write_digests(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
     """Write a digest file, atomically."""
-    with images.staged_file(path) as staged, staged.open("w", newline="") as file:
+    with staged_file(path) as staged, staged.open("w", newline="") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

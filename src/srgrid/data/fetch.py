@@ -8,11 +8,11 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from srgrid import images
 from srgrid.data import registry, sources
 from srgrid.data.registry import Dataset
 from srgrid.data.take import Entries, Leaf, take
 from srgrid.errors import SrgridError
+from srgrid.files import staged_dir, write_manifest
 
 Steps = tuple[tuple[str, Fraction], ...]
 
@@ -35,7 +35,7 @@ def fetch(
     """
     folder = sources.mirror_folder(mirror)
     entry = registry.resolve(name, folder, extra)
-    with images.staged_dir(Path(out_dir)) as staged:
+    with staged_dir(Path(out_dir)) as staged:
         entries: Entries = {}
         origins: dict[str, str] = {}
         for leaf in _leaves(entry, extra):
@@ -43,7 +43,7 @@ def fetch(
             entries |= taken
         _check_variant(entry, entries)
         made_by = {"step": "fetch", "dataset": name, "origins": origins, "verified": _verified(entry, extra)}
-        images.write_manifest(staged, made_by, entries)
+        write_manifest(staged, made_by, entries)
 
 
 def _leaves(entry: Dataset, extra: Mapping[str, Any] | None, steps: Steps = (), prefix: str = "") -> Iterator[Leaf]:

@@ -20,6 +20,7 @@ from srgrid.data.download import cache_folder
 from srgrid.data.fetch import fetch
 from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
+from srgrid.files import MANIFEST, read_manifest, staged_file
 from srgrid.progress import track
 from srgrid.resize import modcrop
 
@@ -65,7 +66,7 @@ def export(
     """
     table = load(name, scale, kernel, mirror, extra=extra)
     target = Path(out) / f"{name}_x{scale}_{kernel}.parquet"
-    with images.staged_file(target) as staged:
+    with staged_file(target) as staged:
         table.to_parquet(str(staged))
     return target
 
@@ -133,8 +134,8 @@ def _table(
 def _fetched(entry: registry.Dataset, cache: Path, mirror: Path | None, extra: Mapping[str, Any] | None) -> Path:
     """The cached HR folder of a set. Verified images are kept; unverified ones may have changed: taken anew."""
     folder = cache / "HR" / entry.name
-    if entry.known and (folder / images.MANIFEST).exists():
-        files = images.read_manifest(folder)["files"]
+    if entry.known and (folder / MANIFEST).exists():
+        files = read_manifest(folder)["files"]
         if {file: noted["sha256"] for file, noted in files.items()} == {
             f"{known.image}.png": known.sha256 for known in entry.known.values()
         }:
@@ -145,7 +146,7 @@ def _fetched(entry: registry.Dataset, cache: Path, mirror: Path | None, extra: M
 
 def _key(hr_dir: Path, lr_dir: Path, lr_scale: int) -> str:
     """Changes with any pixel of the HR images, or of those that the LR images are made from."""
-    noted = [images.read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)]
+    noted = [read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)]
     text = "\n".join(f"{name} {entry['sha256']}" for files in noted for name, entry in sorted(files.items()))
     return hashlib.sha256(f"{lr_scale}\n{text}".encode()).hexdigest()[:16]
 
@@ -155,9 +156,9 @@ def _write_table(out: Path, hr_dir: Path, lr_dir: Path, scale: int, lr_scale: in
     from datasets.arrow_writer import ArrowWriter
 
     features = Features({"name": Value("string"), "hr": Image(), "lr": Image()})
-    noted = {folder: images.read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)}
+    noted = {folder: read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)}
     files = images.list_images(hr_dir)
-    with images.staged_file(out) as staged, tempfile.TemporaryDirectory(dir=out.parent) as scratch:
+    with staged_file(out) as staged, tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         room = Path(scratch)
         with ArrowWriter(path=str(staged), features=features, writer_batch_size=BATCH) as writer:
             for file in track(files, f"table {out.name.rpartition('-')[0]}"):

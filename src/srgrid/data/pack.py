@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from srgrid import images
 from srgrid.errors import SrgridError
+from srgrid.files import staged_file
 from srgrid.progress import track
 from srgrid.resize import imresize, modcrop
 
@@ -52,7 +53,7 @@ def pack(hr_dirs: list[Path], scale: int, out: Path) -> None:
     if not files:
         raise SrgridError("pack: no folder of HR images given")
     out.parent.mkdir(parents=True, exist_ok=True)
-    with images.staged_file(out) as staged, tempfile.TemporaryFile(dir=out.parent) as scratch:
+    with staged_file(out) as staged, tempfile.TemporaryFile(dir=out.parent) as scratch:
         entries, digest = _write_samples(files, scale, scratch)
         with staged.open("wb") as target:
             target.write(_head(entries, scale, digest, scratch.tell()))

@@ -16,6 +16,7 @@ from srgrid import images
 from srgrid.data import registry, sources
 from srgrid.data.recognise import Catalogue
 from srgrid.errors import SrgridError
+from srgrid.files import MANIFEST, read_manifest, staged_file
 from srgrid.progress import track
 
 STATUSES = ("exact", "larger", "cropped", "changed", "resized", "misnamed", "unknown", "unreadable")
@@ -70,10 +71,10 @@ def verify_dir(
     files = list(sources.all_images(root))
     if not files:
         raise SrgridError(f"{root}: holds no images")
-    made_here = (root / images.MANIFEST).exists()
+    made_here = (root / MANIFEST).exists()
     entries = _known_sets(dataset, extra, made_here)
     catalogue = Catalogue(entries.values())
-    noted = images.read_manifest(root) if dataset and not entries else {}
+    noted = read_manifest(root) if dataset and not entries else {}
     recognise = partial(_as_noted, noted=noted) if noted else partial(_row, catalogue=catalogue, entries=entries)
     with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
         made = pool.map(lambda file: recognise(file, root), files)
@@ -162,7 +163,7 @@ def write_report(found: Found, out: str | os.PathLike[str]) -> None:
         "missing": {name: list(missing) for name, missing in found.missing.items()},
         "rows": [asdict(row) for row in found.rows],
     }
-    with images.staged_file(Path(out)) as staged:
+    with staged_file(Path(out)) as staged:
         staged.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from srgrid.errors import SrgridError
-from srgrid.images import staged_file
+from srgrid.files import staged_file
 
 
 def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -> None:

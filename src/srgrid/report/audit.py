@@ -14,7 +14,7 @@ import pandas as pd
 
 from srgrid.choices import choices
 from srgrid.errors import SrgridError
-from srgrid.images import staged_file
+from srgrid.files import staged_file
 from srgrid.metrics import Score
 from srgrid.report.published import Published, published
 from srgrid.report.tables import BASELINE, read_grid, read_scores

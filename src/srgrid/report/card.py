@@ -20,7 +20,7 @@ from jinja2 import (
 from markupsafe import Markup
 
 from srgrid.errors import SrgridError
-from srgrid.images import staged_file
+from srgrid.files import staged_file
 from srgrid.metrics import protocols
 from srgrid.report import views
 from srgrid.report.cardata import CardData, flatten, gather

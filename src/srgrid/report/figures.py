@@ -14,7 +14,7 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.images import staged_file
+from srgrid.files import staged_file
 from srgrid.report.choose import Crop, check_crop, choose_crop, choose_images
 from srgrid.report.sources import load_pair
 from srgrid.report.tables import read_scores

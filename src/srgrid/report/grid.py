@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from srgrid.errors import SrgridError
-from srgrid.images import staged_file
+from srgrid.files import staged_file
 from srgrid.report.tables import (
     CELL,
     GRID_COLUMNS,

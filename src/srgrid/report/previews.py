@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from srgrid.errors import SrgridError
-from srgrid.images import staged_dir, write_manifest
+from srgrid.files import staged_dir, write_manifest
+from srgrid.images import describe_folder
 from srgrid.report.choose import Choice, Crop, choose_crop, choose_images, luma
 from srgrid.report.figures import crop_size, write_json
 from srgrid.report.sources import load_pair
@@ -50,9 +51,8 @@ def previews(
             for index, choice in enumerate(chosen)
         ]
         record = {"dataset": dataset, "scale": scale, "protocol": protocol, "error_gain": ERROR_GAIN, "images": entries}
-        write_manifest(
-            staged, {"function": "srgrid.report.previews.previews", **{k: record[k] for k in record if k != "images"}}
-        )
+        made_by = {"function": "srgrid.report.previews.previews", **{k: record[k] for k in record if k != "images"}}
+        write_manifest(staged, made_by, describe_folder(staged))
         write_json(staged / "previews.json", record)
 
 

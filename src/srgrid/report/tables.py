@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from srgrid.errors import SrgridError
-from srgrid.images import staged_file
+from srgrid.files import staged_file
 
 CELL = ["dataset", "scale", "method", "protocol"]
 SCORE_COLUMNS = [*CELL, "image", "psnr", "ssim"]

@@ -17,7 +17,7 @@ import torch
 from srgrid import provenance
 from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
-from srgrid.images import staged_file
+from srgrid.files import staged_file
 from srgrid.metrics import score
 from srgrid.models import weights
 from srgrid.models.inference import Precision, to_uint8, upscale_float
