@@ -13,7 +13,7 @@ from typing import Any
 
 from srgrid.code import version
 from srgrid.errors import SrgridError
-from srgrid.files import read_manifest, staged_file
+from srgrid.files import read_manifest, set_identity, staged_file
 
 PACKAGES = (
     *("srgrid", "snakemake", "torch", "datasets", "scikit-image", "numpy", "scipy", "pandas", "pillow"),
@@ -82,8 +82,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 def set_digest(folder: Path) -> dict[str, Any]:
     """Number of images of a made folder and one sha256 over its manifest's names and pixel digests."""
     files = read_manifest(folder)["files"]
-    text = "".join(f"{name} {entry['sha256']}\n" for name, entry in sorted(files.items()))
-    return {"images": len(files), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return set_identity({name: entry["sha256"] for name, entry in files.items()})
 
 
 def write_provenance(
