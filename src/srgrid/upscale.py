@@ -141,12 +141,12 @@ def side_by_side(bicubic: Array, sr: Array) -> Array:
 def _runner(model: str, scale: int, degradation: str, options: Options) -> tuple[Run, dict[str, Any]]:
     """A function from images of one size to SR images as they are stored, and what the manifest says of it."""
     made_by: dict[str, Any] = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind}
+    made_by["code"] = code_identity("srgrid.upscale")
     if model == BICUBIC:
         kernel = get_degradation(degradation)
         stored = np.uint8 if options.kind == "8bit" else np.float32
         return lambda batch: [kernel.enlarge(im, scale).astype(stored) for im in batch], made_by | {
-            "degradation": degradation,
-            "code": code_identity("srgrid.degrade"),
+            "degradation": degradation
         }
     return _network(model, scale, options, made_by)
 
@@ -168,7 +168,6 @@ def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) 
         "precision": "bf16" if bf16 else "fp32",
         "ensemble": options.ensemble,
         "device": device.type,
-        "code": code_identity("srgrid.upscale"),
     }
 
     def run(batch: list[Array]) -> list[Pixels]:
