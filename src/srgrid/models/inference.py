@@ -29,7 +29,7 @@ SMALLEST_TILE = 32
 _TAIL_HALO = 2  # LR pixels that the upsampler's three 3x3 convolutions see, rounded up
 
 
-class NotFinite(SrgridError):
+class NotFiniteError(SrgridError):
     """A network answered with NaN or infinities: its weights, or the precision, do not suit the image."""
 
 
@@ -71,7 +71,7 @@ def upscale_float(
 ) -> list[Float]:
     """As `upscale_array` for images of one size, as one batch; returns float32 in 0..255, clamped but not rounded.
 
-    names: what to call the images in messages. Raises NotFinite if the network's answer to one of them is not finite.
+    names: what to call the images in messages. Raises NotFiniteError if the network's answer to one is not finite.
     """
     for image in images:
         check(image)
@@ -86,7 +86,7 @@ def upscale_float(
         out = _ensemble(model, batch, tile) if ensemble else _run(model, batch, tile)
         if not bool(torch.isfinite(out).all()):
             bf16 = uses_bf16(model, device, precision)
-            raise NotFinite(_where(out, names, model.config.scale, "bf16" if bf16 else "fp32"))
+            raise NotFiniteError(_where(out, names, model.config.scale, "bf16" if bf16 else "fp32"))
         values = out.float().mul(255).clamp_(0, 255).permute(0, 2, 3, 1).cpu().numpy()
     return [sr if im.ndim == 3 else sr.mean(axis=2) for sr, im in zip(values, images, strict=True)]
 

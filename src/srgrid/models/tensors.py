@@ -51,12 +51,15 @@ def fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
 
 
 def first_not_finite(tensors: Iterable[tuple[str, Tensor]]) -> str | None:
-    """The name of the first tensor that holds NaN or an infinity, or None. Waits for the device once."""
-    named = list(tensors)
-    if not named:
-        return None
-    finite = torch.stack([torch.isfinite(tensor).all() for _, tensor in named]).tolist()
-    return next((name for (name, _), good in zip(named, finite, strict=True) if not good), None)
+    """The name of the first tensor that holds NaN or an infinity, or None. Waits for each device once."""
+    by_device: dict[torch.device, list[tuple[str, Tensor]]] = {}
+    for name, tensor in tensors:
+        by_device.setdefault(tensor.device, []).append((name, torch.isfinite(tensor).all()))
+    for flags in by_device.values():
+        finite = torch.stack([flag for _, flag in flags]).tolist()
+        if not all(finite):
+            return flags[finite.index(False)][0]
+    return None
 
 
 def _difference(own: dict[str, tuple[int, ...]], given: dict[str, tuple[int, ...]]) -> str:

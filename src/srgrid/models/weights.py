@@ -64,7 +64,7 @@ def load_beside(path: Path, config: RcanConfig | None) -> Rcan:
 def of_content(content: container.Content, scale: int | None = None) -> Rcan:
     """As `load`, of a file that is read already."""
     path = content.path
-    header = _header(path, content.metadata)
+    header = _header(content)
     config = _config(path, header)
     if scale is not None and scale != config.scale:
         raise SrgridError(f"{path}: built for scale {config.scale}, not {scale}; give the file made for scale {scale}")
@@ -79,12 +79,13 @@ def _signed(model: Rcan, content: container.Content) -> Rcan:
     return model
 
 
-def _header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+def _header(content: container.Content) -> dict[str, Any]:
+    path = content.path
     try:
-        header = json.loads(metadata[HEADER])
+        header = json.loads(content.metadata[HEADER])
     except (KeyError, ValueError, RecursionError):
         raise SrgridError(
-            f"{path}: a safetensors file without srgrid's header; it does not say what model it is"
+            f"{path}: a {content.kind} file without srgrid's header; it does not say what model it is"
         ) from None
     if not isinstance(header, dict):
         raise SrgridError(f"{path}: its header is no JSON object; fetch or train it again")
