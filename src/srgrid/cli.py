@@ -269,7 +269,7 @@ def train(
 def upscale(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.")],
     output: Annotated[Path, typer.Argument(help="An image, or a folder to make.")],
-    model: Annotated[str, typer.Option(help="bicubic, a model name, or a weights file.")],
+    model: Annotated[str, typer.Option(help="bicubic, a model name, a weights file, a folder or a hub id.")],
     scale: Scale,
     degradation: Annotated[str, typer.Option(help="bicubic only: which kernel enlarges.")] = "matlab",
     kind: Annotated[str, typer.Option(help="8bit (PNG) or float (.npy, never rounded).")] = "8bit",
@@ -278,13 +278,23 @@ def upscale(
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for PyTorch.")] = None,
+    rgb_range: Annotated[
+        float | None,
+        typer.Option(help="Range of inputs, 1 or 255, where another project's checkpoint does not tell it."),
+    ] = None,
     compare: Annotated[Path | None, typer.Option(help="Also write bicubic | SR side by side (one image).")] = None,
 ) -> None:
     """Super-resolve an image or a folder."""
     from srgrid import upscale as steps
 
     options = steps.Options(
-        kind=kind, ensemble=ensemble, tile=tile, precision=precision, device=device, threads=threads
+        kind=kind,
+        ensemble=ensemble,
+        tile=tile,
+        precision=precision,
+        device=device,
+        threads=threads,
+        rgb_range=rgb_range,
     )
     steps.upscale_path(source, output, model, scale, degradation=degradation, options=options, compare=compare)
 
