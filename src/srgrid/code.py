@@ -9,6 +9,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+NOT_INSTALLED = "not installed"
 PACKAGE = Path(__file__).resolve().parent
 
 # What moves a number or a pixel. torch is named by the steps that run a network alone.
@@ -35,7 +36,14 @@ def code_identity(module: str) -> dict[str, str]:
         digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n".encode())
         digest.update(file.read_bytes())
     found = {"source": digest.hexdigest()[:16], "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in sorted(packages)}
+    return found | {name: _version(name) for name in sorted(packages)}
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return NOT_INSTALLED
 
 
 def _reach(module: str) -> tuple[set[Path], set[str]]:

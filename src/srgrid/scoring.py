@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from srgrid import images
+from srgrid.code import code_identity
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
+from srgrid.files import MANIFEST, read_manifest, staged_file
 from srgrid.metrics import Protocol, Score, score
 from srgrid.progress import track
+from srgrid.records import CELL, digest_of_set, file_digest, write_record
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image's score."""
+    """One image's score, and the two images that were compared: file name and pixel digest of each."""
 
     image: str
     psnr: float
     ssim: float
+    sr: tuple[str, str] = ("", "")
+    hr: tuple[str, str] = ("", "")
 
 
 def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> list[Row]:
@@ -40,7 +46,8 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
             value = score(sr, hr, scale, protocol, check=not rows)
         except SrgridError as error:
             raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
-        rows.append(Row(stem, *value))
+        seen = ((file.name, images.pixel_digest(im)) for file, im in ((sr_files[stem], sr), (hr_files[stem], hr)))
+        rows.append(Row(stem, *value, *seen))
     return rows
 
 
@@ -80,3 +87,37 @@ def write_rows(out: Path, rows: list[Row], **cell: str | int) -> None:
         writer.writerow([*cell, "image", "psnr", "ssim"])
         for row in rows:
             writer.writerow([*cell.values(), row.image, f"{row.psnr:.6f}", f"{row.ssim:.8f}"])
+
+
+def write_cell(out: Path, rows: list[Row], cell: Mapping[str, Any], protocol: Protocol, sr_dir: Path) -> None:
+    """Write one cell of a grid: the rows as CSV, and beside it (same name, .json) the record that `srgrid grid` asks for.
+
+    cell: dataset, scale, method and protocol. The record holds digests of the CSV and of the pixels compared, the
+    protocol's fields, what the manifest of `sr_dir` says of the SR images (null without one), and the code's identity.
+    """
+    wrong = set(cell) != set(CELL) or not all(isinstance(cell[key], int if key == "scale" else str) for key in cell)
+    if wrong or cell["protocol"] != protocol.name:
+        raise SrgridError(
+            f"cell {dict(cell)}: expected the texts dataset, method and protocol ({protocol.name} here), and scale"
+        )
+    if out.suffix != ".csv":
+        raise SrgridError(f"{out}: a cell is written as .csv, with a record of the same name beside it; rename it")
+    write_rows(out, rows, **{key: cell[key] for key in CELL})
+    record = {
+        "csv": file_digest(out),
+        "cell": dict(cell),
+        "protocol": asdict(protocol),
+        "hr": digest_of_set(dict(row.hr for row in rows)),
+        "sr": digest_of_set(dict(row.sr for row in rows)) | _made_by(sr_dir),
+        "code": code_identity("srgrid.scoring"),
+    }
+    write_record(out.with_suffix(".json"), "cell", record)
+
+
+def _made_by(sr_dir: Path) -> dict[str, Any]:
+    """What the manifest says: what made the images, and the set of LR images they were made from."""
+    if not (sr_dir / MANIFEST).exists():
+        return {"made_by": None, "lr": None}
+    made_by = dict(read_manifest(sr_dir)["made_by"])
+    inputs = made_by.pop("inputs", None)
+    return {"made_by": made_by, "lr": digest_of_set(inputs) if isinstance(inputs, dict) else None}

@@ -1,6 +1,14 @@
+def weights_by_column():
+    """(method, scale) of every column that a network makes, and its weights file."""
+    scales = sorted({scale for _, scale in cells()})
+    networks = [method for method in config["methods"] if method != BASELINE]
+    return {(method, scale): weights_file(method, scale) for method in networks for scale in scales}
+
+
 rule figure:
     input:
         scores=RUN / "scores.csv",
+        record=RUN / "tables.json",
         hr=hr_dir("{dataset}"),
         sr=lambda w: [sr_dir(method, config["protocols"][0], w.dataset, w.scale) for method in config["methods"]],
     output:
@@ -37,7 +45,7 @@ rule provenance:
     input:
         tables=rules.grid.output,
         hr=[hr_dir(name) for name in config["datasets"]],
-        weights=used_weights(),
+        weights=list(weights_by_column().values()),
     output:
         RUN / "provenance.json",
     log:
@@ -48,7 +56,10 @@ rule provenance:
         "../../envs/torch.yaml"
     params:
         inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
-        weights=lambda w, input: [f"--weights {shlex.quote(str(file))}" for file in input.weights],
+        weights=[
+            f"--weights {shlex.quote(f'{method}:{scale}={file}')}"
+            for (method, scale), file in weights_by_column().items()
+        ],
         config=lambda w: json.dumps(config),
         missing=lambda w: json.dumps(undeclared_cells()),
         command=remake_command(),
@@ -59,13 +70,14 @@ rule provenance:
 
 rule audit:
     input:
-        grid=RUN / "grid.csv",
-        scores=RUN / "scores.csv",
+        tables=rules.grid.output,
         parts=choice_scores(),
+        records=[file.with_suffix(".json") for file in choice_scores()],
     output:
         audit=RUN / "audit.csv",
         effects=RUN / "effects.csv",
         columns=RUN / "columns.csv",
+        record=RUN / "audit.json",
     log:
         RUN / "logs" / "audit.log",
     benchmark:

@@ -4,7 +4,8 @@ rule score:
         hr=hr_dir("{dataset}"),
         verified=verified("{dataset}"),
     output:
-        RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.csv",
+        scores=RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.csv",
+        record=RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.json",
     log:
         RUN / "logs" / "score" / "{protocol}_{dataset}_x{scale}_{model}.log",
     benchmark:
@@ -17,13 +18,14 @@ rule score:
         ),
         define=lambda w: json.dumps(DEFINITIONS),
     shell:
-        "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output}"
+        "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output.scores}"
         " --cell {params.cell:q} --define {params.define:q} > {log} 2>&1 || {{ cat {log} >&2; exit 2; }}"
 
 
 rule grid:
     input:
-        score_files(),
+        scores=score_files(),
+        records=[file.with_suffix(".json") for file in score_files()],
     output:
         scores=RUN / "scores.csv",
         grid=report(
@@ -33,6 +35,7 @@ rule grid:
             labels={"table": "the grid, all protocols"},
         ),
         intervals=RUN / "intervals.csv",
+        record=RUN / "tables.json",
     log:
         RUN / "logs" / "grid.log",
     benchmark:
@@ -43,4 +46,4 @@ rule grid:
         order=lambda w: order(),
         out_dir=RUN,
     shell:
-        "srgrid grid {input} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"
+        "srgrid grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"
