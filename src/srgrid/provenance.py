@@ -6,11 +6,10 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from srgrid.code import code_identity
+from srgrid.code import code_identity, version
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
 from srgrid.records import digest_of_set, read_object, tables_record, write_record
@@ -27,13 +26,7 @@ STEPS = {"score": "srgrid.scoring", "grid": "srgrid.report.grid", "upscale": "sr
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that touch a number or a picture."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def commit(folder: Path | None = None) -> str | None:

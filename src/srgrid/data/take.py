@@ -6,28 +6,18 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from srgrid import images
 from srgrid.data.recognise import Catalogue, Match
 from srgrid.data.registry import Dataset
-from srgrid.data.sources import Origin
+from srgrid.data.sources import Leaf, Origin
 from srgrid.data.variants import apply_steps
 from srgrid.errors import SrgridError
 from srgrid.progress import track
 
 Entries = dict[str, dict[str, Any]]  # a manifest's files: name -> size, channels, digest
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A set that has files of its own, what to do to its images, and what to put before their names."""
-
-    entry: Dataset
-    steps: tuple[tuple[str, Fraction], ...] = ()
-    prefix: str = ""
 
 
 @dataclass

@@ -21,8 +21,8 @@ from markupsafe import Markup
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
-from srgrid.report import views
 from srgrid.records import flatten
+from srgrid.report import views
 from srgrid.report.cardata import CardData, gather
 from srgrid.report.control import controls
 from srgrid.report.page import data_link, page_data, script_json

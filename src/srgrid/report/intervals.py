@@ -15,7 +15,9 @@ LEVEL = 0.95
 RESAMPLES = 9999
 SEED = 20180708
 
-INTERVAL_VALUES = [f"{name}{end}" for name in ("psnr", "ssim", "psnr_gain", "ssim_gain") for end in ("", "_low", "_high")]
+INTERVAL_VALUES = [
+    f"{name}{end}" for name in ("psnr", "ssim", "psnr_gain", "ssim_gain") for end in ("", "_low", "_high")
+]
 INTERVAL_COLUMNS = [*CELL, "images", *INTERVAL_VALUES, "note"]
 
 _ONE_IMAGE = "one image: no interval"

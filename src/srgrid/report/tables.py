@@ -96,7 +96,9 @@ _VALUES: dict[str, tuple[Callable[[str], object], str]] = {
     "note": (str, "a text"),
 }
 _END = (_end, "a number, or nothing where it is not known")
-_VALUES |= {f"{m}{end}": _END for m in ("psnr", "ssim") for end in ("_low", "_high", "_gain", "_gain_low", "_gain_high")}
+_VALUES |= {
+    f"{m}{end}": _END for m in ("psnr", "ssim") for end in ("_low", "_high", "_gain", "_gain_low", "_gain_high")
+}
 
 
 def read_table(path: Path, columns: Sequence[str], key: Sequence[str]) -> pd.DataFrame:
