@@ -13,7 +13,7 @@ from srgrid.code import code_identity, version
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
 from srgrid.records import digest_of_set, read_object, tables_record, write_record
-from srgrid.records import file_digest as file_digest
+from srgrid.records import file_digest as file_digest  # noqa: PLC0414 (also known under this module's name)
 
 PACKAGES = (
     *("srgrid", "snakemake", "torch", "datasets", "scikit-image", "numpy", "scipy", "pandas", "pillow"),
@@ -119,7 +119,7 @@ def write_provenance(
 
 def _all_weights(weights: Weights, methods: Mapping[str, Any]) -> dict[str, Any]:
     """Records keyed "METHOD xSCALE": of the files given, and of what the SR images' manifests name beyond them."""
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for (method, scale), file in weights.items():
         key = f"{method} x{scale}"
         if key not in methods:
@@ -128,8 +128,8 @@ def _all_weights(weights: Weights, methods: Mapping[str, Any]) -> dict[str, Any]
         found[key] = {"method": method, "scale": scale, "file": file.name, **_used(file, key, used)}
     for key, made_by in methods.items():
         if key not in found and made_by and made_by.get("weights_sha256"):
-            method, _, scale = key.rpartition(" x")
-            own = {"method": method, "scale": int(scale), "file": str(made_by.get("model", "not recorded"))}
+            name, _, factor = key.rpartition(" x")
+            own = {"method": name, "scale": int(factor), "file": str(made_by.get("model", "not recorded"))}
             found[key] = own | {"sha256": made_by["weights_sha256"]}
     return found
 

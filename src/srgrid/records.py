@@ -27,7 +27,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
         with Path(path).open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError:
-        raise SrgridError(f"{path}: is missing, cannot be read; make it first") from None
+        raise SrgridError(f"{path} is missing; make it first") from None
     except OSError as error:
         raise SrgridError(f"{path}: cannot be read ({error.strerror})") from None
 

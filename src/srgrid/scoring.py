@@ -90,7 +90,7 @@ def write_rows(out: Path, rows: list[Row], **cell: str | int) -> None:
 
 
 def write_cell(out: Path, rows: list[Row], cell: Mapping[str, Any], protocol: Protocol, sr_dir: Path) -> None:
-    """Write one cell of a grid: the rows as CSV, and beside it (same name, .json) the record that `srgrid grid` asks for.
+    """Write one cell of a grid: the rows as CSV and, beside it (.json), the record that `srgrid grid` asks for.
 
     cell: dataset, scale, method and protocol. The record holds digests of the CSV and of the pixels compared, the
     protocol's fields, what the manifest of `sr_dir` says of the SR images (null without one), and the code's identity.

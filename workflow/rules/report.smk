@@ -29,6 +29,7 @@ rule figure:
     conda:
         "../../envs/report.yaml"
     params:
+        code=code("report.figures"),
         protocol=config["protocols"][0],
         sr=lambda w, input: [f"--sr {shlex.quote(f'{m}={d}')}" for m, d in zip(config["methods"], input.sr)],
         crop=config["figures"]["crop"],
@@ -55,6 +56,7 @@ rule provenance:
     conda:
         "../../envs/torch.yaml"
     params:
+        code=code("provenance"),
         inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
         weights=[
             f"--weights {shlex.quote(f'{method}:{scale}={file}')}"
@@ -85,6 +87,7 @@ rule audit:
     conda:
         "../../envs/report.yaml"
     params:
+        code=code("report.audit"),
         run_dir=RUN,
     shell:
         "srgrid audit {params.run_dir} {input.parts} 2>&1 | tee {log}"
@@ -114,6 +117,7 @@ rule card:
     conda:
         "../../envs/report.yaml"
     params:
+        code=code("report.card"),
         run_dir=RUN,
         templates=f"--templates {shlex.quote(config['templates'])}" if config["templates"] else "",
     shell:

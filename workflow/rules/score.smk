@@ -13,6 +13,7 @@ rule score:
     conda:
         "../../envs/data.yaml"
     params:
+        code=code("scoring"),
         cell=lambda w: json.dumps(
             {"dataset": w.dataset, "scale": int(w.scale), "method": w.model, "protocol": w.protocol}
         ),
@@ -43,6 +44,7 @@ rule grid:
     conda:
         "../../envs/data.yaml"
     params:
+        code=code("report.grid"),
         order=lambda w: order(),
         out_dir=RUN,
     shell:

@@ -212,7 +212,7 @@ def model_index(data: CardData) -> list[dict[str, Any]]:
 def _result(data: CardData, row: Any) -> dict[str, Any]:
     metrics = []
     for kind, value, digits in (("psnr", row.psnr, 4), ("ssim", row.ssim, 6)):
-        shown = round(float(value), digits) if math.isfinite(value) else "inf"
+        shown = round(float(value), digits) if math.isfinite(value) else str(value)
         arguments = {"protocol": str(row.protocol), "images": int(row.images)}
         metrics.append({"type": kind, "value": shown, "name": f"{kind.upper()} ({row.protocol})", "args": arguments})
     name = str(row.dataset)

@@ -182,9 +182,8 @@ def _draw_panel(figure: Figure, panel: Panel, layout: _Layout, top: float, total
 
     width, height = layout.image
     base = top - HEAD - height
-    figure.text(
-        0, (top - 0.13) / total, panel.title, fontsize=min(9.5, 930 / len(panel.title)), va="center", weight="bold"
-    )
+    size = min(9.5, 930 / len(panel.title))
+    figure.text(0, (top - 0.13) / total, panel.title, fontsize=size, va="center", weight="bold")
     x, y, w, h = panel.crop
     if panel.whole:
         whole = axes(0, base, width, height)

@@ -15,10 +15,8 @@ LEVEL = 0.95
 RESAMPLES = 9999
 SEED = 20180708
 
-INTERVAL_VALUES = [
-    f"{name}{end}" for name in ("psnr", "ssim", "psnr_gain", "ssim_gain") for end in ("", "_low", "_high")
-]
-INTERVAL_COLUMNS = [*CELL, "images", *INTERVAL_VALUES, "note"]
+_VALUES = [f"{name}{end}" for name in ("psnr", "ssim", "psnr_gain", "ssim_gain") for end in ("", "_low", "_high")]
+INTERVAL_COLUMNS = [*CELL, "images", *_VALUES, "note"]
 
 _ONE_IMAGE = "one image: no interval"
 _INFINITE = "an image equals HR (infinite PSNR): no PSNR interval"
@@ -77,8 +75,8 @@ def read_intervals(path: Path, grid: pd.DataFrame) -> pd.DataFrame:
         low, value, high = (table[f"{name}{end}"] for end in ("_low", "", "_high"))
         if ((low > value) | (value > high)).any():
             raise SrgridError(f"{path}: a {name} lies outside its interval; {again}")
-    means = (frame[["psnr", "ssim", "images"]].to_numpy(float) for frame in (table, grid))
-    if not np.allclose(*means, rtol=0, atol=2e-6):
+    means = table[["psnr", "ssim", "images"]].to_numpy(float)
+    if not np.allclose(means, grid[["psnr", "ssim", "images"]].to_numpy(float), rtol=0, atol=2e-6):
         raise SrgridError(f"{path} has other means than the grid beside it; {again}")
     return table
 

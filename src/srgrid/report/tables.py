@@ -14,7 +14,8 @@ import pandas as pd
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
-from srgrid.records import CELL, tables_record
+from srgrid.records import CELL as CELL  # noqa: PLC0414 (the tables' key)
+from srgrid.records import tables_record
 
 SCORE_COLUMNS = [*CELL, "image", "psnr", "ssim"]
 GRID_COLUMNS = [*CELL, "psnr", "ssim", "images"]
@@ -24,10 +25,8 @@ Cell = tuple[str, int, str, str]
 
 
 def number(value: float, digits: int) -> str:
-    """Fixed-point text of a value; `inf` stays `inf`, an undefined value (NaN) is an empty field."""
-    if np.isnan(value):
-        return ""
-    return f"{value:.{digits}f}" if np.isfinite(value) else "inf"
+    """Fixed-point text of a value; `inf` and `-inf` stay, an undefined value (NaN) is an empty field."""
+    return "" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -81,7 +80,8 @@ def _within(text: str, low: float, high: float) -> float | None:
 
 
 def _end(text: str) -> float | None:
-    return {"": np.nan, "inf": np.inf}[text] if text in ("", "inf") else _within(text, -1e6, 1e6)
+    known = {"": np.nan, "inf": np.inf, "-inf": -np.inf}
+    return known[text] if text in known else _within(text, -1e6, 1e6)
 
 
 def _text(text: str) -> str | None:
@@ -96,9 +96,8 @@ _VALUES: dict[str, tuple[Callable[[str], object], str]] = {
     "note": (str, "a text"),
 }
 _END = (_end, "a number, or nothing where it is not known")
-_VALUES |= {
-    f"{m}{end}": _END for m in ("psnr", "ssim") for end in ("_low", "_high", "_gain", "_gain_low", "_gain_high")
-}
+_ENDS = ("_low", "_high", "_gain", "_gain_low", "_gain_high")
+_VALUES |= {f"{metric}{end}": _END for metric in ("psnr", "ssim") for end in _ENDS}
 
 
 def read_table(path: Path, columns: Sequence[str], key: Sequence[str]) -> pd.DataFrame:
