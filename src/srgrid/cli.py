@@ -180,6 +180,8 @@ def score(
 
     columns = _object(cell, "--cell")
     rule = metrics.get_protocol(protocol, metrics.protocols(_object(define, "--define")))
+    if out and columns:
+        scoring.check_cell(out, columns, scale, rule)
     rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule)
     shown = rows if columns else [*rows, scoring.Row("mean", *scoring.mean(rows))]
     if out and columns:

@@ -89,19 +89,24 @@ def write_rows(out: Path, rows: list[Row], **cell: str | int) -> None:
             writer.writerow([*cell.values(), row.image, f"{row.psnr:.6f}", f"{row.ssim:.8f}"])
 
 
+def check_cell(out: Path, cell: Mapping[str, Any], scale: int, protocol: Protocol) -> None:
+    """Raise SrgridError unless `cell` names what is scored, and `out` can have a record beside it."""
+    texts = all(isinstance(cell.get(key), str) and cell[key] for key in ("dataset", "method"))
+    if set(cell) != set(CELL) or not texts or (cell["scale"], cell["protocol"]) != (scale, protocol.name):
+        raise SrgridError(
+            f"cell {dict(cell)}: expected the names dataset and method, scale {scale} and protocol {protocol.name}, "
+            "as it is scored"
+        )
+    if out.suffix != ".csv":
+        raise SrgridError(f"{out}: a cell is written as .csv, with a record of the same name beside it; rename it")
+
+
 def write_cell(out: Path, rows: list[Row], cell: Mapping[str, Any], protocol: Protocol, sr_dir: Path) -> None:
     """Write one cell of a grid: the rows as CSV and, beside it (.json), the record that `srgrid grid` asks for.
 
     cell: dataset, scale, method and protocol. The record holds digests of the CSV and of the pixels compared, the
     protocol's fields, what the manifest of `sr_dir` says of the SR images (null without one), and the code's identity.
     """
-    wrong = set(cell) != set(CELL) or not all(isinstance(cell[key], int if key == "scale" else str) for key in cell)
-    if wrong or cell["protocol"] != protocol.name:
-        raise SrgridError(
-            f"cell {dict(cell)}: expected the texts dataset, method and protocol ({protocol.name} here), and scale"
-        )
-    if out.suffix != ".csv":
-        raise SrgridError(f"{out}: a cell is written as .csv, with a record of the same name beside it; rename it")
     write_rows(out, rows, **{key: cell[key] for key in CELL})
     record = {
         "csv": file_digest(out),

@@ -117,7 +117,7 @@ def gather(
         ],
         provenance=provenance,
         figures=drawn.records((run_dir / "figures").glob("*.json"), "figure"),
-        previews=drawn.records((run_dir / "previews").glob("*/previews.json"), "previews"),
+        previews=sorted(drawn.records((run_dir / "previews").glob("*/previews.json"), "previews"), key=drawn.rank),
         curves=_curves(run_dir / "state", models, config),
         audit=audit.get("audit"),
         effects=audit.get("effects"),
@@ -243,7 +243,7 @@ class _Drawn:
         self.cells = [(d, s) for d in order["dataset"] for s in order["scale"] if (d, s) in held]
 
     def records(self, paths: Iterable[Path], kind: str) -> list[dict[str, Any]]:
-        """Those of declared cells, in order, with `folder`; SrgridError if one is edited or of other scores."""
+        """Those of declared cells, with `folder`; SrgridError if one is edited or of other scores."""
         found = []
         for path in sorted(path for path in paths if not path.name.startswith(".")):
             again = f"draw it again (srgrid figure), or remove {path}"
@@ -255,30 +255,36 @@ class _Drawn:
             shown = {name: digest for name, digest in record["sha256"].items() if not name.endswith(".pdf")}
             check_files(path.parent, shown, again)
             found.append({**record, "folder": str(path.parent)})
-        return sorted(found, key=lambda record: self.cells.index((record["dataset"], record["scale"])))
+        return found
+
+    def rank(self, record: Mapping[str, Any]) -> int:
+        """The place of a record's cell in the order of the run."""
+        return self.cells.index((record["dataset"], record["scale"]))
 
 
 def other_code(tables: Mapping[str, Any]) -> list[str]:
     """What of the run was made by other code than this, as sentences: source digests and package versions."""
-    made = {"The scores": ("srgrid.scoring", tables["code"].get("score"))}
-    made["The grid"] = ("srgrid.report.grid", tables["code"].get("grid"))
-    for key, made_by in tables["methods"].items():
+    made = {"the scores": ("srgrid.scoring", tables["code"].get("score"))}
+    made["the grid"] = ("srgrid.report.grid", tables["code"].get("grid"))
+    for column, made_by in tables["methods"].items():
         if made_by is not None:
-            made[f"The SR images of {key}"] = ("srgrid.upscale", made_by.get("code"))
-    lines: dict[str, list[str]] = {}
+            made[f"the SR images of {column}"] = ("srgrid.upscale", made_by.get("code"))
+    found: dict[str, list[str]] = {}
     for what, (module, code) in made.items():
-        if not isinstance(code, dict):
-            lines.setdefault("which code made them is not recorded", []).append(what)
-            continue
-        here = code_identity(module)
-        apart = [
-            f"{name} {code.get(name, 'none')}, here {here[name]}"
-            for name in sorted(here)
-            if code.get(name) != here[name] != NOT_INSTALLED
-        ]
-        if apart:
-            lines.setdefault(f"made by other code than this card ({'; '.join(apart)})", []).append(what)
-    return [f"{', '.join(whats)}: {how}." for how, whats in lines.items()]
+        if apart := _apart(code, code_identity(module)):
+            found.setdefault(apart, []).append(what)
+    return [
+        f"Not made by the code that made this card: {', '.join(whats)} ({apart})." for apart, whats in found.items()
+    ]
+
+
+def _apart(code: object, here: Mapping[str, str]) -> str:
+    """How a recorded identity differs from this code's: "numpy 2.3, here 2.4"; packages that are not here are no
+    difference, as a card needs none of them."""
+    if not isinstance(code, dict):
+        return "by which is not recorded"
+    names = [name for name in sorted(here) if code.get(name) != here[name] != NOT_INSTALLED]
+    return "; ".join(f"{name} {code.get(name, 'none')}, here {here[name]}" for name in names)
 
 
 def read_curve(path: Path) -> dict[str, Any]:
@@ -294,23 +300,21 @@ def read_curve(path: Path) -> dict[str, Any]:
     for number, line in enumerate(lines, 1):
         try:
             row = json.loads(line)
-            step = _number(row["step"])
-        except (ValueError, RecursionError, TypeError, KeyError):
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or not _finite(row.get("step")):
             if number == len(lines):
                 break
-            raise SrgridError(f"{path}, line {number}: damaged training log; train again or remove the log.") from None
+            raise SrgridError(f"{path}, line {number}: damaged training log; train again or remove the log.")
         for key, value in flatten(row).items():
-            if key not in ("step", "seconds") and isinstance(value, int | float) and abs(value) < np.inf:
-                series.setdefault(key, []).append((step, _number(value)))
+            if key not in ("step", "seconds") and _finite(value):
+                series.setdefault(key, []).append((float(row["step"]), float(value)))
     thinned = {key: points[:: -(-len(points) // CURVE_POINTS)] for key, points in series.items()}
     return {"name": path.parent.name, "series": {key: thinned[key] for key in sorted(thinned)}}
 
 
-def _number(value: object) -> float:
-    """A finite number as float; ValueError for anything else."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < 1e300:
-        raise ValueError(f"{value!r} is no finite number")
-    return float(value)
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
 def _curves(state: Path, models: Iterable[Model], config: Mapping[str, Any]) -> list[dict[str, Any]]:
