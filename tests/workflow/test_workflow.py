@@ -37,7 +37,7 @@ def test_outputs_are_complete(finished):
         assert (results / name).stat().st_size > 0, name
     provenance = json.loads((results / "provenance.json").read_text())
     assert provenance["inputs"]["sample"]["images"] == 4
-    assert set(provenance["weights"]) == {f"rcan-bam-xs_x{s}.safetensors" for s in (2, 3)}
+    assert set(provenance["weights"]) == {f"rcan-bam-xs x{s}" for s in (2, 3)}
     for name in ("model_card.md", "model_card.html"):
         assert "chosen by their scores on these same sample images" in (results / name).read_text()
     assert not list(results.glob("SR/*/*-float")), "float SR images are kept only until they are scored"

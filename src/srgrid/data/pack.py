@@ -1,8 +1,8 @@
 """A training set as one memory-mappable file: every HR image and its LR image, decoded, aligned, side by side.
 
 Layout: 8 bytes `SRPACK2\\n`, the manifest's length (8 bytes, little endian), its sha256 (32 bytes), the manifest (JSON,
-padded with spaces so that all of this is a multiple of 64 bytes), then the samples: for each image HR then LR, uint8, H x W x 3, rows first. Grey images
-are stored as three equal channels. Offsets count from the first sample.
+padded with spaces so that all of this is a multiple of 64 bytes), then the samples: for each image HR then LR, uint8,
+H x W x 3, rows first. Grey images are stored as three equal channels. Offsets count from the first sample.
 """
 
 from __future__ import annotations
@@ -111,7 +111,7 @@ class Pack:
 
     @classmethod
     def open(cls, path: str | Path, verify: bool = True) -> Pack:
-        """Map a pack. Raises SrgridError if it is missing, torn, or a digest is wrong; `verify` off skips the samples'."""
+        """Map a pack; `verify` reads the samples too. Raises SrgridError if it is missing, torn, or a digest is wrong."""
         path = Path(path)
         manifest, start = _read_head(path)
         _check_manifest(path, manifest)
