@@ -232,6 +232,8 @@ def test_the_runs_that_the_documents_name_can_be_planned(tmp_path: Path):
         )
         assert done.returncode == 0, f"{words}: {done.stdout}{done.stderr}"
         assert "This was a dry-run" in done.stdout + done.stderr, words
+        trains = re.search(r"^train +\d+$", done.stdout + done.stderr, re.M)
+        assert bool(trains) == (files != ("config/published.yaml",)), words
 
 
 def rule_names() -> set[str]:
