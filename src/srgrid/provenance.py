@@ -8,12 +8,12 @@ import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from srgrid.code import version
 from srgrid.errors import SrgridError
-from srgrid.files import read_manifest, staged_file
+from srgrid.files import read_manifest, set_identity, staged_file
 
 PACKAGES = (
     *("srgrid", "snakemake", "torch", "datasets", "scikit-image", "numpy", "scipy", "pandas", "pillow"),
@@ -23,13 +23,7 @@ PACKAGES = (
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that touch a number or a picture."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def commit(folder: Path | None = None) -> str | None:
@@ -88,8 +82,7 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 def set_digest(folder: Path) -> dict[str, Any]:
     """Number of images of a made folder and one sha256 over its manifest's names and pixel digests."""
     files = read_manifest(folder)["files"]
-    text = "".join(f"{name} {entry['sha256']}\n" for name, entry in sorted(files.items()))
-    return {"images": len(files), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return set_identity({name: entry["sha256"] for name, entry in files.items()})
 
 
 def write_provenance(

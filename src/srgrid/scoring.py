@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from srgrid import images
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
+from srgrid.files import some, staged_file
+from srgrid.made import open_images
 from srgrid.metrics import Protocol, Score, score
 from srgrid.progress import track
 
@@ -30,23 +30,18 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
     The first image is also scored by scikit-image itself, and has to agree. Raises SrgridError, naming the files, if
     the two folders do not hold the same stems, or for any image that cannot be read or scored.
     """
-    hr_files = images.by_stem(images.list_images(hr_dir))
-    sr_files = images.by_stem(_sr_files(sr_dir))
+    sr_folder, hr_folder = open_images(sr_dir, floats=True), open_images(hr_dir)
+    sr_files, hr_files = sr_folder.files, hr_folder.files
     _match(sr_files, hr_files, sr_dir, hr_dir)
     rows: list[Row] = []
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
-        sr, hr = images.load_array(sr_files[stem]), images.read(hr_files[stem])
+        sr, hr = sr_folder.read(sr_files[stem]), hr_folder.read(hr_files[stem])
         try:
             value = score(sr, hr, scale, protocol, check=not rows)
         except SrgridError as error:
             raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
         rows.append(Row(stem, *value))
     return rows
-
-
-def _sr_files(folder: Path) -> list[Path]:
-    floats = sorted(folder.glob("*.npy")) if folder.is_dir() else []
-    return floats or images.list_images(folder)
 
 
 def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> None:
@@ -57,15 +52,9 @@ def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path)
             "without extension"
         )
     if lost:
-        raise SrgridError(
-            f"{sr_dir}: has no SR image for {_some(lost)} of {hr_dir}; a mean over the rest would mislead"
-        )
+        raise SrgridError(f"{sr_dir}: has no SR image for {some(lost)} of {hr_dir}; a mean over the rest would mislead")
     if spare:
-        raise SrgridError(f"{sr_dir}: {_some(spare)} match no image of {hr_dir}; remove them or add the HR images")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise SrgridError(f"{sr_dir}: {some(spare)} match no image of {hr_dir}; remove them or add the HR images")
 
 
 def mean(rows: list[Row]) -> Score:

@@ -1,16 +1,30 @@
-"""Where a data set's files are: in an installed package, in a mirror, or in a downloaded archive."""
+"""Where a data set's files are: in a mirror, in an installed package, or in a downloaded archive."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 from srgrid import images
+from srgrid.data import registry
 from srgrid.data.registry import Dataset, Source
 from srgrid.errors import SrgridError
+
+Steps = tuple[tuple[str, Fraction], ...]
+
+
+@dataclass(frozen=True)
+class Leaf:
+    """A set that has files of its own, what to do to its images, and what to put before their names."""
+
+    entry: Dataset
+    steps: Steps = ()
+    prefix: str = ""
 
 
 @dataclass(frozen=True)
@@ -21,6 +35,32 @@ class Origin:
     kind: str  # mirror, package or archive: for manifests, the same on every machine
     files: tuple[Path, ...]
     strict: bool  # every file must be an image of the set, and not under another image's name
+
+
+class PackageMissingError(SrgridError):
+    """A package that should hold images is not installed, or ships others."""
+
+
+def leaves(entry: Dataset, extra: Mapping[str, Any] | None, steps: Steps = (), prefix: str = "") -> Iterator[Leaf]:
+    """The sets with files of their own that a variant or a composed set is made of; a plain set itself."""
+    if entry.parts:
+        for part in entry.parts:
+            yield from leaves(registry.get(part, extra), extra, steps, f"{prefix}{part}_")
+    elif entry.parent:
+        yield from leaves(registry.get(entry.parent, extra), extra, entry.steps + steps, prefix)
+    else:
+        yield Leaf(entry, steps, prefix)
+
+
+def at_hand(entry: Dataset, mirror: Path | None) -> Origin | None:
+    """Where a plain set's files are on this machine: the mirror, if it has the set, else a package; None: neither.
+
+    Raises SrgridError if the mirror's folder holds no images, PackageMissingError if the package is not installed.
+    """
+    origin = in_mirror(entry, mirror) if mirror else None
+    if origin is None and entry.sources and entry.sources[0].kind == "package":
+        return in_package(entry.sources[0])
+    return origin
 
 
 def mirror_folder(mirror: str | os.PathLike[str] | None) -> Path | None:
@@ -60,16 +100,21 @@ def in_package(source: Source) -> Origin:
 def package_files(source: Source) -> list[Path]:
     """The files of a package source, found without importing the package.
 
-    Raises SrgridError if the package is not installed or ships no such file.
+    Raises PackageMissingError if the package is not installed or ships no such file.
     """
-    spec = importlib.util.find_spec(source.package)
+    top, *below = source.package.split(".")  # the spec of a submodule would import its parent
+    spec = importlib.util.find_spec(top)
     if spec is None or not spec.submodule_search_locations:
-        raise SrgridError(f"the Python package {source.package} is not installed; install it to get these images")
-    folder = Path(next(iter(spec.submodule_search_locations))) / source.folder
+        raise PackageMissingError(
+            f"the Python package {source.package} is not installed; install it to get these images"
+        )
+    folder = Path(next(iter(spec.submodule_search_locations)), *below, source.folder)
     files = [folder / name for name in source.files]
     missing = [file.name for file in files if not file.is_file()]
     if missing:
-        raise SrgridError(f"the installed package {source.package} ships no {', '.join(missing)}; update the package")
+        raise PackageMissingError(
+            f"the installed package {source.package} ships no {', '.join(missing)}; update the package"
+        )
     return files
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from srgrid.errors import SrgridError
 from srgrid.report.intervals import INTERVAL_COLUMNS
 from srgrid.report.published import Published, published
+from srgrid.report.sources import read_previews
 from srgrid.report.tables import BASELINE, CELL, Cell, cells, distinct, read_grid, read_scores
 
 NOT_RUN = "not scored in this run"
@@ -243,7 +244,7 @@ def _given_files(config: Mapping[str, Any]) -> set[str]:
 def _previews(folder: Path, order: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
     found = []
     for path in sorted(folder.glob("*/previews.json")):
-        record = read_json(path)
+        record = read_previews(path.parent)
         if record["dataset"] in order["dataset"] and record["scale"] in order["scale"]:
             found.append({**record, "folder": str(path.parent)})
     return sorted(found, key=lambda r: (order["dataset"].index(r["dataset"]), order["scale"].index(r["scale"])))

@@ -14,9 +14,9 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
+from srgrid.files import keep_apart, staged_file
 from srgrid.report.choose import Crop, check_crop, choose_crop, choose_images
-from srgrid.report.sources import load_pair
+from srgrid.report.sources import load_pair, open_folders
 from srgrid.report.tables import read_scores
 
 Image = NDArray[np.generic]
@@ -251,7 +251,10 @@ def figure(
     shown: for images that may not be passed on.
     `sr_dirs` maps each method, in the order shown, to its folder of SR images (PNG, or .npy float).
     """
+    for out in (out_png, out_pdf, out_json):
+        keep_apart(out, scores_csv, hr_dir, *sr_dirs.values())
     scores = read_scores(scores_csv)
+    hr_folder, sr_folders = open_folders(hr_dir, sr_dirs)
     chosen = choose_images(scores, dataset, scale, protocol)
     picked = [(choice.image, choice.role, choice.value) for choice in chosen]
     if images is not None:
@@ -259,7 +262,7 @@ def figure(
     rows = scores[(scores["dataset"] == dataset) & (scores["scale"] == scale) & (scores["protocol"] == protocol)]
     panels, notes = [], []
     for name, role, value in picked:
-        hr, srs = load_pair(hr_dir, sr_dirs, name)
+        hr, srs = load_pair(hr_folder, sr_folders, name)
         found = rows[rows["image"] == name].itertuples(index=False)
         panel_scores = {str(r.method): PlainScore(float(r.psnr), float(r.ssim)) for r in found}  # type: ignore[arg-type]
         given = (crops or {}).get(name)
