@@ -44,7 +44,7 @@ FUZZ = """\
 
 `tests/fuzz` damages valid files, made by srgrid's own writers, by seeded mutations: flipped bits, truncation, doubled
 and spliced parts, sizes at the edge of their type, other numbers and words, other types and shapes of JSON values,
-hostile names. A reader has to end in its result or in such a message, within 20 s and 400 MiB. Where a digest guards the
+hostile names. A reader has to end in its result or in such a message, within 20 s and 400 MiB. Where a digest guards a
 file, the result has to be that of the undamaged one. The tests feed each reader the number of inputs below; `make fuzz`
 goes on for `SRGRID_FUZZ_SECONDS` (an hour) from `SRGRID_FUZZ_SEED` on.
 
