@@ -12,6 +12,7 @@ from PIL import Image
 from srgrid import images
 from srgrid.errors import SrgridError
 from srgrid.files import staged_dir, write_manifest
+from srgrid.grey import as_published
 from srgrid.images import Array
 from srgrid.metrics import Protocol
 from srgrid.progress import track
@@ -68,18 +69,20 @@ def degradation_of(protocol: Protocol) -> str:
 def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab") -> None:
     """Write the LR image (PNG) of every image in `hr_dir`, and a manifest, to `out_dir`; all of them or nothing.
 
+    Of a grey HR image (`srgrid.grey.is_grey`) LR has one channel, however HR is stored.
     Raises SrgridError, naming the file, for an image that cannot be read or is smaller than the scale.
     """
     if scale != int(scale) or scale < 1:
         raise SrgridError(f"scale must be a positive integer, got {scale}")
     recipe = get_degradation(degradation)
     files = images.by_stem(images.list_images(hr_dir))
+    images.check_all(files.values())
     entries, sources = {}, {}
     with staged_dir(out_dir) as staged:
         for stem, file in track(list(files.items()), f"LR x{scale} {degradation} {hr_dir}"):
             hr = images.read(file)
             try:
-                lr = recipe.shrink(hr, scale)
+                lr = recipe.shrink(as_published(hr), scale)
             except SrgridError as error:
                 raise SrgridError(f"{file}: {error}") from None
             images.write(staged / f"{stem}.png", lr)

@@ -12,6 +12,7 @@ from srgrid import images
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
 from srgrid.metrics import Protocol, Score, score
+from srgrid.names import check_for_tables, some, taken
 from srgrid.progress import track
 
 
@@ -33,6 +34,7 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
     hr_files = images.by_stem(images.list_images(hr_dir))
     sr_files = images.by_stem(_sr_files(sr_dir))
     _match(sr_files, hr_files, sr_dir, hr_dir)
+    check_for_tables(hr_files, hr_dir)
     rows: list[Row] = []
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
         sr, hr = images.load_array(sr_files[stem]), images.read(hr_files[stem])
@@ -46,26 +48,20 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
 
 def _sr_files(folder: Path) -> list[Path]:
     floats = sorted(folder.glob("*.npy")) if folder.is_dir() else []
+    if floats and any(map(taken, folder.iterdir())):
+        raise SrgridError(f"{folder}: holds both images and .npy arrays; leave the ones to be scored")
     return floats or images.list_images(folder)
 
 
 def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> None:
     lost, spare = sorted(hr.keys() - sr.keys()), sorted(sr.keys() - hr.keys())
     if not sr.keys() & hr.keys():
-        raise SrgridError(
-            f"{sr_dir} and {hr_dir}: no file names match ({spare[0]} there, {lost[0]} here); files are matched by name "
-            "without extension"
-        )
+        names = f"{some(spare[:1])} there, {some(lost[:1])} here"
+        raise SrgridError(f"{sr_dir} and {hr_dir}: no file names match, extensions aside ({names}); rename the files")
     if lost:
-        raise SrgridError(
-            f"{sr_dir}: has no SR image for {_some(lost)} of {hr_dir}; a mean over the rest would mislead"
-        )
+        raise SrgridError(f"{sr_dir}: has no SR image for {some(lost)} of {hr_dir}; a mean over the rest would mislead")
     if spare:
-        raise SrgridError(f"{sr_dir}: {_some(spare)} match no image of {hr_dir}; remove them or add the HR images")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise SrgridError(f"{sr_dir}: {some(spare)} match no image of {hr_dir}; remove them or add the HR images")
 
 
 def mean(rows: list[Row]) -> Score:

@@ -99,8 +99,12 @@ def upscale_dir(
     degradation: str = "matlab",
     options: Options = Options(),
 ) -> None:
-    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all."""
+    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all.
+
+    All images are read before the first is enlarged; the error lists every one that cannot be used.
+    """
     files = images.by_stem(images.list_images(in_dir))
+    images.check_all(files.values())
     run, made_by = _runner(model, scale, degradation, options)
     entries, inputs = {}, {}
     with staged_dir(out_dir) as staged:

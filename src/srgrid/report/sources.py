@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.images import EXTENSIONS, load_array
+from srgrid.images import load_array
+from srgrid.names import EXTENSIONS, stem
 
 Image = NDArray[np.generic]
 
@@ -15,17 +16,12 @@ Image = NDArray[np.generic]
 def find_image(folder: Path, name: str) -> Path:
     """The file of image `name` (its stem) in a folder. Raises SrgridError when there is none."""
     folder = Path(folder)
-    candidates = sorted(
-        path for path in folder.glob(f"{_literal(name)}.*") if path.suffix.lower() in EXTENSIONS | {".npy"}
-    )
-    candidates = [path for path in candidates if path.stem == name]
+    wanted = stem(Path(f"{name}.png"))
+    entries = sorted(folder.iterdir()) if folder.is_dir() else []
+    candidates = [path for path in entries if path.suffix.lower() in EXTENSIONS | {".npy"} and stem(path) == wanted]
     if not candidates:
         raise SrgridError(f"{folder} has no image {name}: make it again, or score what is there.")
     return candidates[0]
-
-
-def _literal(name: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
 
 
 def load_pair(hr_dir: Path, sr_dirs: Mapping[str, Path], name: str) -> tuple[Image, dict[str, Image]]:
