@@ -49,7 +49,7 @@ def read(path: str | os.PathLike[str]) -> Array:
     except SrgridError:
         raise
     except UnidentifiedImageError:
-        raise SrgridError(f"{path}: not an image that can be read{_announced(data)}; replace the file") from None
+        raise SrgridError(f"{path}: not an image that can be read{_announced(data)}; convert or replace it") from None
     except Image.DecompressionBombError:
         most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 1_000_000
         raise SrgridError(f"{path}: has more than {most} million pixels, the most that are read; cut it up") from None
