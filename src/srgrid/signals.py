@@ -17,7 +17,7 @@ class Signalled(BaseException):
 
 
 def raise_when_stopped() -> None:
-    """From now on they raise `Signalled`; one that the caller ignores (nohup) stays ignored. Training handles its own."""
+    """From now on they raise `Signalled`; one that the caller ignores (nohup) stays ignored."""
     for each in _STOPPING:
         if signal.getsignal(each) is signal.SIG_DFL:
             signal.signal(each, _raise)
