@@ -116,13 +116,24 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
     """Super-resolution benchmark: exact LR images, declared protocols, honest grids."""
 
 
-def _object(text: str, option: str) -> dict[str, Any]:
+def _json(text: str, option: str) -> Any:
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise SrgridError(f"{option}: not JSON ({error})") from None
+
+
+def _object(text: str, option: str) -> dict[str, Any]:
+    value = _json(text, option)
     if not isinstance(value, dict):
         raise SrgridError(f"{option}: expected a JSON object, got {text}")
+    return value
+
+
+def _list(text: str, option: str) -> list[Any]:
+    value = _json(text, option)
+    if not isinstance(value, list):
+        raise SrgridError(f"{option}: expected a JSON list, got {text}")
     return value
 
 
@@ -209,7 +220,9 @@ def score(
     scale: Scale,
     protocol: Annotated[str, typer.Option(help="rgb8, luma8, super-image or one of --define.")] = "rgb8",
     out: Annotated[Path | None, typer.Option(help="Write the rows and the mean as CSV.")] = None,
-    cell: Annotated[str, typer.Option(help="JSON object of columns to put first; then no mean is written.")] = "{}",
+    cell: Annotated[
+        str, typer.Option(help="JSON object, dataset, scale, method and protocol: write a cell for `grid`, no mean.")
+    ] = "{}",
     define: Json = "{}",
 ) -> None:
     """Score SR images against their originals: PSNR and SSIM per image, and the mean."""
@@ -219,10 +232,14 @@ def score(
     if out:
         keep_apart(out, sr_dir, hr_dir)
     rule = metrics.get_protocol(protocol, metrics.protocols(_object(define, "--define")))
+    if out and columns:
+        scoring.check_cell(out, columns, scale, rule)
     rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule)
     shown = rows if columns else [*rows, scoring.Row("mean", *scoring.mean(rows))]
-    if out:
-        scoring.write_rows(out, shown, **columns)
+    if out and columns:
+        scoring.write_cell(out, rows, columns, rule, sr_dir)
+    elif out:
+        scoring.write_rows(out, shown)
     width = max(len(row.image) for row in shown)
     for row in shown:
         print(f"{row.image:<{width}}  {row.psnr:9.4f} dB  {row.ssim:.5f}")
@@ -269,7 +286,7 @@ def train(
 def upscale(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.")],
     output: Annotated[Path, typer.Argument(help="An image, or a folder to make.")],
-    model: Annotated[str, typer.Option(help="bicubic, a model name, or a weights file.")],
+    model: Annotated[str, typer.Option(help="bicubic, a model name, a weights file, a folder or a hub id.")],
     scale: Scale,
     degradation: Annotated[str, typer.Option(help="bicubic only: which kernel enlarges.")] = "matlab",
     kind: Annotated[str, typer.Option(help="8bit (PNG) or float (.npy, never rounded).")] = "8bit",
@@ -278,42 +295,47 @@ def upscale(
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for PyTorch.")] = None,
+    rgb_range: Annotated[
+        float | None,
+        typer.Option(help="Range of inputs, 1 or 255, where another project's checkpoint does not tell it."),
+    ] = None,
     compare: Annotated[Path | None, typer.Option(help="Also write bicubic | SR side by side (one image).")] = None,
 ) -> None:
     """Super-resolve an image or a folder."""
     from srgrid import upscale as steps
 
     options = steps.Options(
-        kind=kind, ensemble=ensemble, tile=tile, precision=precision, device=device, threads=threads
+        kind=kind,
+        ensemble=ensemble,
+        tile=tile,
+        precision=precision,
+        device=device,
+        threads=threads,
+        rgb_range=rgb_range,
     )
     steps.upscale_path(source, output, model, scale, degradation=degradation, options=options, compare=compare)
 
 
 @app.command()
 def grid(
-    parts: Annotated[list[Path], typer.Argument(help="Score files, one per cell.")],
-    out_dir: Annotated[Path, typer.Option(help="Folder for scores.csv, grid.csv and intervals.csv.")],
+    parts: Annotated[list[Path], typer.Argument(help="Score files made by `score --cell`, their records beside them.")],
+    out_dir: Annotated[Path, typer.Option(help="Folder for scores.csv, grid.csv, intervals.csv and their record.")],
     order: Json = "{}",
 ) -> None:
     """Collect scores into scores.csv, and the grid and its confidence intervals from them alone."""
-    from srgrid.report.grid import collect
-    from srgrid.report.grid import grid as average
-    from srgrid.report.intervals import intervals
+    from srgrid.report.grid import make_grid
 
     for name in ("scores.csv", "grid.csv", "intervals.csv"):
         keep_apart(out_dir / name, *parts)
-    scores = out_dir / "scores.csv"
-    collect(parts, scores, _object(order, "--order") or None)
-    average(scores, out_dir / "grid.csv")
-    intervals(scores, out_dir / "intervals.csv")
+    make_grid(parts, out_dir, _object(order, "--order") or None)
 
 
-def _pairs(given: list[str], option: str) -> dict[str, Path]:
-    found = {}
+def _pairs(given: list[str], option: str, form: str = "METHOD=FOLDER") -> dict[str, Path]:
+    found: dict[str, Path] = {}
     for text in given:
         name, equals, path = text.partition("=")
-        if not equals:
-            raise SrgridError(f"{option}: expected METHOD=FOLDER, got {text!r}")
+        if not equals or name in found:
+            raise SrgridError(f"{option}: expected {form}, each once, got {text!r}")
         found[name] = Path(path)
     return found
 
@@ -376,15 +398,23 @@ def provenance(
     out: Annotated[Path, typer.Argument(help="provenance.json, beside the run's tables.")],
     inputs: Annotated[list[Path], typer.Option("--input", help="Folders of HR images.")],
     config: Json = "{}",
-    weights: Annotated[list[Path] | None, typer.Option("--weights", help="Weights that were used.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option("--weights", metavar="METHOD:SCALE=FILE", help="Weights that were used.")
+    ] = None,
     missing: Annotated[str, typer.Option(help="JSON list of cells that are not run, and why.")] = "[]",
     command: Annotated[str, typer.Option(help="What re-makes the run.")] = "",
 ) -> None:
     """Write down what made a run's results: versions, commit, config, hardware, digests."""
     from srgrid.provenance import write_provenance
 
-    keep_apart(out, *inputs, *(weights or []))
-    write_provenance(out, _object(config, "--config"), inputs, weights or [], json.loads(missing), command)
+    used = {}
+    for name, path in _pairs(weights or [], "--weights", "METHOD:SCALE=FILE").items():
+        method, _, scale = name.rpartition(":")
+        if not method or not scale.isdecimal():
+            raise SrgridError(f"--weights: expected METHOD:SCALE=FILE, got {name}={path}")
+        used[method, int(scale)] = path
+    keep_apart(out, *inputs, *used.values())
+    write_provenance(out, _object(config, "--config"), inputs, used, _list(missing, "--missing"), command)
 
 
 @app.command()

@@ -8,6 +8,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+NOT_INSTALLED = "not installed"
 PACKAGE = Path(__file__).resolve().parent
 
 # What moves a number or a pixel. torch is named by the steps that run a network alone.
@@ -41,7 +42,7 @@ def version(package: str) -> str:
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return "not installed"
+        return NOT_INSTALLED
 
 
 def _reach(module: str) -> tuple[set[Path], set[str]]:

@@ -210,20 +210,22 @@ def _room(parent: Path) -> Iterator[Path]:
     try:
         yield room
     finally:
-        _remove(room)
+        _empty(room)
         os.close(lock)
+        _drop(room)
 
 
-def _remove(staged: Path) -> None:
-    """Remove a staged file, or a room: its lock last, so that what an interrupted removal leaves can be swept."""
-    if not staged.is_dir():
-        staged.unlink(missing_ok=True)
-        return
+def _empty(room: Path) -> None:
     for name in ("new", "old", "scratch"):
-        shutil.rmtree(staged / name, ignore_errors=True)
-    (staged / "lock").unlink(missing_ok=True)
+        shutil.rmtree(room / name, ignore_errors=True)
+
+
+def _drop(room: Path) -> None:
+    """Remove an emptied room. Its lock goes last, so that what an interrupted removal leaves can be swept; and it is
+    closed by now, because NFS keeps a name for what is removed while it is open."""
     with contextlib.suppress(OSError):
-        staged.rmdir()
+        (room / "lock").unlink(missing_ok=True)
+        room.rmdir()
 
 
 def _sweep(folder: Path) -> None:
@@ -232,9 +234,9 @@ def _sweep(folder: Path) -> None:
         return
     _swept.add(folder)
     with contextlib.suppress(OSError):  # a folder that may be written but not listed
-        for name in os.listdir(folder):
-            if match := _STAGED.fullmatch(name):
-                _sweep_one(folder / name, here=match[1] == _HOST)
+        for name in filter(_STAGED.fullmatch, os.listdir(folder)):
+            with contextlib.suppress(OSError):  # of another user
+                _sweep_one(folder / name, here=name.startswith(f".srgrid-{_HOST}-"))
 
 
 def _sweep_one(path: Path, here: bool) -> None:
@@ -248,12 +250,15 @@ def _sweep_one(path: Path, here: bool) -> None:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Some shared file systems lock within one machine only: what another one began must be old as well.
-        if here or time.time() - _touched(path) > _DAY:
-            _remove(path)
+        dead = here or time.time() - _touched(path) > _DAY
+        if dead:
+            _empty(path) if room else path.unlink(missing_ok=True)
     except OSError:
-        pass  # a living process holds it, or locks are not known here
+        dead = False  # a living process holds it, or locks are not known here
     finally:
         os.close(lock)
+    if dead and room:
+        _drop(path)
 
 
 def _touched(path: Path) -> float:

@@ -1,11 +1,16 @@
 """Data sets: what changed is noticed, what is damaged is refused, what is wrong is named."""
 
+import gzip
+import io
 import os
 import subprocess
 import sys
+import tarfile
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -13,8 +18,10 @@ import pytest
 
 from srgrid import images
 from srgrid.code import code_identity
-from srgrid.data import digests, fetch
+from srgrid.data import digests, download, fetch, registry, sources
+from srgrid.data.archive import extract
 from srgrid.data.fingerprint import fingerprint
+from srgrid.data.take import take
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
 
@@ -160,3 +167,225 @@ def test_02_planning_stays_cheap(tmp_path: Path) -> None:
     code = f"import sys, srgrid.data.fingerprint; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+# 26. Damaged archives
+
+
+def tar_of(files: dict[str, bytes], mode: str) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode=mode) as archive:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return packed.getvalue()
+
+
+def zip_of(files: dict[str, bytes], method: int) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", method) as archive:
+        for name, content in files.items():
+            archive.writestr(name, content)
+    return packed.getvalue()
+
+
+KINDS: dict[str, Callable[[dict[str, bytes]], bytes]] = {
+    "zip stored": lambda files: zip_of(files, zipfile.ZIP_STORED),
+    "zip deflate": lambda files: zip_of(files, zipfile.ZIP_DEFLATED),
+    "zip bzip2": lambda files: zip_of(files, zipfile.ZIP_BZIP2),
+    "zip lzma": lambda files: zip_of(files, zipfile.ZIP_LZMA),
+    "tar": lambda files: tar_of(files, "w"),
+    "tar.gz": lambda files: tar_of(files, "w:gz"),
+    "tar.bz2": lambda files: tar_of(files, "w:bz2"),
+    "tar.xz": lambda files: tar_of(files, "w:xz"),
+}
+
+
+@pytest.fixture(scope="session")
+def packed_images(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The images of Tiny as PNG, and a text that is not wanted."""
+    room = tmp_path_factory.mktemp("packed")
+    for name, image in PIXELS.items():
+        images.write(room / f"{name}.png", image)
+    return {f"HR/{name}.png": (room / f"{name}.png").read_bytes() for name in PIXELS} | {"HR/about.txt": b"words" * 99}
+
+
+def damaged(content: bytes, random: Random) -> bytes:
+    """One to three bits flipped; sometimes the end cut off, a piece overwritten or doubled."""
+    made = bytearray(content)
+    for _ in range(random.choice((1, 1, 1, 3))):
+        made[random.randrange(len(made))] ^= 1 << random.randrange(8)
+    at = random.randrange(len(made))
+    if random.random() < 0.2:
+        piece = random.randbytes(random.randrange(1, 64))
+        made[at : at + len(piece) * random.randrange(2)] = piece
+    return bytes(made[:at] if random.random() < 0.1 else made)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_26_a_damaged_archive_is_refused_or_harmless(
+    tmp_path: Path, tiny: dict[str, Any], packed_images: dict[str, bytes], kind: str
+) -> None:
+    """As fetch does it: unpacked, then recognised by known digests."""
+    random = Random(f"26 {kind}")
+    whole = KINDS[kind](packed_images)
+    leaf = sources.Leaf(registry.get("Tiny", tiny))
+    refused, trials = 0, int(os.environ.get("SRGRID_FUZZ", "60"))
+    for number in range(trials):
+        (tmp_path / "damaged").write_bytes(damaged(whole, random) if number else whole)
+        room, out = tmp_path / f"room{number}", tmp_path / f"out{number}"
+        room.mkdir()
+        out.mkdir()
+        try:
+            files = extract(tmp_path / "damaged", room, ("HR/*",))
+            entries = take(leaf, sources.Origin("here", "archive", tuple(files), strict=False), out, threads=1)
+        except SrgridError as error:
+            str(error).encode()
+            refused += 1
+            assert not list(out.iterdir())
+        else:
+            assert list(entries) == [f"{name}.png" for name in PIXELS]
+            assert all((images.read(out / name) == PIXELS[name[:-4]]).all() for name in entries)
+    assert trials // 10 < refused < trials
+
+
+@pytest.mark.parametrize("kind", ["tar.gz", "tar.bz2", "tar.xz"])
+def test_26_the_checksum_at_the_end_is_read(tmp_path: Path, packed_images: dict[str, bytes], kind: str) -> None:
+    whole = bytearray(KINDS[kind](packed_images))
+    whole[-6 if kind == "tar.gz" else -11] ^= 1  # gzip: the length, or the CRC before it
+    for at in (None, -3) if kind == "tar.gz" else (None,):
+        if at:
+            whole[-6] ^= 1
+            whole[at] ^= 1
+        (tmp_path / "x").write_bytes(whole)
+        (tmp_path / f"room{at}").mkdir()
+        with pytest.raises(SrgridError, match="x: damaged archive"):
+            extract(tmp_path / "x", tmp_path / f"room{at}")
+
+
+def test_26_a_tar_does_not_end_at_a_damaged_header(tmp_path: Path, packed_images: dict[str, bytes]) -> None:
+    whole = bytearray(tar_of(packed_images, "w"))
+    second = 512 + -(-len(packed_images["HR/a.png"]) // 512) * 512
+    assert whole[second : second + 8] == b"HR/b.png"
+    whole[second + 110] ^= 1
+    (tmp_path / "x").write_bytes(whole)
+    (tmp_path / "room").mkdir()
+    with pytest.raises(SrgridError, match=r"damaged archive \(an entry's header"):
+        extract(tmp_path / "x", tmp_path / "room")
+
+
+@pytest.mark.parametrize("kind", ["tar.xz", "zip bzip2", "zip lzma"])
+def test_26_the_next_host_is_asked_and_the_cache_keeps_nothing_damaged(
+    tmp_path: Path,
+    tiny: dict[str, Any],
+    packed_images: dict[str, bytes],
+    kind: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    whole = bytearray(KINDS[kind](packed_images))
+    middle = whole.index(b"HR/a.png") + 60 if kind.startswith("zip") else len(whole) // 2
+    good, whole[middle] = bytes(whole), whole[middle] ^ 0x10
+    served = {"https://one.example/x": bytes(whole), "https://two.example/x": good}
+
+    def serve(self: download.Resumable, url: str, output_file: str, *_: Any) -> None:
+        Path(output_file).write_bytes(served[url])
+
+    monkeypatch.setattr(download.Resumable, "__call__", serve)
+    tiny["Tiny"]["sources"] = [{"kind": "archive", "host": url[8:11], "url": url} for url in served]
+    fetch("Tiny", tmp_path / "out", extra=tiny)
+    assert read_manifest(tmp_path / "out")["made_by"]["origins"] == {"Tiny": "archive https://two.example/x"}
+    kept = [file.read_bytes() for file in (tmp_path / "cache").iterdir() if file.suffix != ".lock" and file.is_file()]
+    assert kept == [good]
+
+
+# 27, 29. Small files that want much memory; names that not every system takes
+
+
+def peak_of(code: str, *arguments: str) -> int:
+    """The memory, in MiB, that some code adds to a process with srgrid loaded."""
+    head = "import resource, sys\nfrom pathlib import Path\nfrom srgrid.data.archive import extract\n"
+    head += "from srgrid.errors import SrgridError\n"
+    head += "top = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024\nbefore = top()\n"
+    command = [sys.executable, "-c", head + code + "\nprint(top() - before)", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return int(done.stdout.split()[-1])
+
+
+def tar_with(kind: bytes, size: int, packer: Any) -> bytes:
+    """A packed tar whose first entry is a name or attributes of so many bytes, all zeros."""
+    info = tarfile.TarInfo("././@LongLink")
+    info.type, info.size = kind, size
+    packed = io.BytesIO()
+    with packer(packed, "wb", 1) as file:
+        file.write(info.tobuf(tarfile.GNU_FORMAT))
+        for _ in range(size >> 20):
+            file.write(bytes(1 << 20))
+    return packed.getvalue()
+
+
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE])
+def test_27_a_name_of_hundreds_of_mb_is_not_read(tmp_path: Path, kind: bytes) -> None:
+    (tmp_path / "x").write_bytes(tar_with(kind, 160 << 20, gzip.open))
+    (tmp_path / "room").mkdir()
+    code = """
+try: extract(Path(sys.argv[1]), Path(sys.argv[2]))
+except SrgridError as error: assert "without end" in str(error), error
+else: raise SystemExit("taken")"""
+    assert peak_of(code, str(tmp_path / "x"), str(tmp_path / "room")) < 60
+
+
+@pytest.mark.parametrize("kind", ["zip bzip2", "zip lzma"])
+def test_27_an_image_that_packs_well_is_unpacked_in_pieces(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "x").write_bytes(KINDS[kind]({"a.png": bytes(80 << 20)}))
+    (tmp_path / "room").mkdir()
+    code = "extract(Path(sys.argv[1]), Path(sys.argv[2]))"
+    assert peak_of(code, str(tmp_path / "x"), str(tmp_path / "room")) < 60
+    assert (tmp_path / "room/a.png").stat().st_size == 80 << 20
+
+
+def test_27_entries_of_negative_size_or_with_holes_are_refused(tmp_path: Path) -> None:
+    negative = tarfile.TarInfo("a.png")
+    negative.size = -512
+    sparse = tarfile.TarInfo("a.png")
+    sparse.pax_headers = {"GNU.sparse.map": "0,1,1000000000000,1", "GNU.sparse.size": "1000000000001"}
+    for info in (negative, sparse):
+        form = tarfile.PAX_FORMAT if info.pax_headers else tarfile.GNU_FORMAT
+        (tmp_path / "x").write_bytes(info.tobuf(form) + bytes(1024))
+        (tmp_path / "room").mkdir(exist_ok=True)
+        with pytest.raises(SrgridError, match=r"negative size|holes"):
+            extract(tmp_path / "x", tmp_path / "room")
+
+
+NAMES = {
+    "241 bytes": ("HR/" + "é" * 118 + "x.png", "too long a name"),
+    "a part of 300": ("d" * 300 + "/a.png", "too long a name"),
+    "1000 folders": ("d/" * 1000 + "a.png", "too long a name"),
+    "carriage return": ("HR/a\rb.png", "not plain text"),
+    "not UTF-8": ("HR/caf\udce9.png", "not plain text"),
+    "a file and a folder": ("HR/a.png/b.png", "cannot be written"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_29_names_in_archives_that_not_every_system_takes(tmp_path: Path, name: str) -> None:
+    bad, message = NAMES[name]
+    (tmp_path / "x").write_bytes(tar_of({"HR/a.png": b"1", bad: b"2"}, "w"))
+    (tmp_path / "room").mkdir()
+    with pytest.raises(SrgridError, match=message) as caught:
+        extract(tmp_path / "x", tmp_path / "room")
+    str(caught.value).encode()
+
+
+def test_29_names_of_unwanted_files_do_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(tar_of({"HR/a.png": b"1", "HR/caf\udce9\n.txt": b"2"}, "w"))
+    (tmp_path / "room").mkdir()
+    assert [file.name for file in extract(tmp_path / "x", tmp_path / "room")] == ["a.png"]
+
+
+def test_29_a_damaged_tag_of_a_broken_download_is_forgotten(tmp_path: Path) -> None:
+    loader = download.Resumable(tmp_path / "x.part", download.Patience(), False, None)
+    for kept, tag in ((b'"abc"', '"abc"'), (b'"a\nb"', ""), (b"\xff\xfe", ""), (b"", "")):
+        loader.tag.write_bytes(kept)
+        assert loader._etag() == tag

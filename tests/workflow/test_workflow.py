@@ -37,7 +37,7 @@ def test_outputs_are_complete(finished):
         assert (results / name).stat().st_size > 0, name
     provenance = json.loads((results / "provenance.json").read_text())
     assert provenance["inputs"]["sample"]["images"] == 4
-    assert set(provenance["weights"]) == {f"rcan-bam-xs_x{s}.safetensors" for s in (2, 3)}
+    assert set(provenance["weights"]) == {f"rcan-bam-xs x{s}" for s in (2, 3)}
     for name in ("model_card.md", "model_card.html"):
         assert "chosen by their scores on these same sample images" in (results / name).read_text()
     assert not list(results.glob("SR/*/*-float")), "float SR images are kept only until they are scored"
@@ -149,7 +149,7 @@ def test_set5_gives_the_cards_bicubic_column(mirror, tmp_path):
     shown = json.loads((results / "figures/Set5_x4.json").read_text())["images"]
     assert [image["image"] for image in shown] == ["butterfly", "bird"]
     assert shown[0]["crop"] == [90, 60, 64, 64]
-    card = run(tmp_path, "--forcerun", "card", "--until", "card", changes=SET5, SRGRID_MIRROR=str(tmp_path / "gone"))
+    card = run(tmp_path, "--forcerun", "card", "--until", "card", changes=SET5, SRGRID_MIRROR=str(mirror))
     assert card.returncode == 0, card.stdout + card.stderr
     assert "rule fetch" not in card.stdout + card.stderr
 

@@ -65,7 +65,7 @@ def _opened(source: Source, patience: Patience) -> Iterator[Origin]:
         try:
             files = extract(file, room, source.members)
             yield Origin(f"{source.host} ({source.url})", f"archive {source.url}", tuple(files), strict=False)
-        except SrgridError:
+        except Exception:
             if not source.checksum:  # nothing else says that the cached file is good: do not keep it
                 file.unlink(missing_ok=True)
             raise
@@ -153,12 +153,17 @@ class Resumable:
     def _have(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
+    def _etag(self) -> str:
+        """The tag kept from an earlier reply; none if it is not one (a damaged file, or a weak tag)."""
+        kept = self.tag.read_bytes() if self.tag.exists() else b""
+        return kept.decode() if re.fullmatch(rb'"[!#-~]*"', kept) else ""
+
     def _attempt(self, url: str) -> str | None:
         """One request. None if the file is whole afterwards, else what went wrong on the way and may be retried."""
         import requests
 
         headers = {"Accept-Encoding": "identity"}
-        etag = self.tag.read_text() if self.tag.exists() else ""
+        etag = self._etag()
         if self._have() and (self.checked or etag):
             headers["Range"] = f"bytes={self._have()}-"
             if not self.checked:
@@ -186,7 +191,7 @@ class Resumable:
             _check_room(self.part.parent, total - start, url)
         if not self.checked:
             etag = reply.headers.get("ETag", "")
-            self.tag.write_text("" if etag.startswith("W/") else etag)
+            self.tag.write_text("" if etag.startswith("W/") else etag, "utf-8")
         steps = None if total is None else -(-(total - start) // MIB)
         with self.part.open("r+b" if start else "wb") as file:
             file.seek(start)

@@ -1,6 +1,5 @@
 """Crops and scaled previews for the page, made once from the images, so that the card is re-made without them."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,10 +11,11 @@ from PIL import Image as Pillow
 from srgrid.errors import SrgridError
 from srgrid.files import PREVIEWS, keep_apart, staged_dir, write_manifest
 from srgrid.images import describe_folder
+from srgrid.records import file_digest, write_record
 from srgrid.report.choose import Choice, Crop, choose_crop, choose_images, luma
-from srgrid.report.figures import crop_size, write_json
+from srgrid.report.figures import crop_size
 from srgrid.report.sources import load_pair, open_folders
-from srgrid.report.tables import read_scores
+from srgrid.report.tables import recorded_scores
 
 Image = NDArray[np.generic]
 
@@ -47,17 +47,18 @@ def previews(
         raise SrgridError(f"No SR folders for {out_dir}: give at least bicubic's.")
     keep_apart(out_dir, scores_csv, hr_dir, *sr_dirs.values())
     hr, srs = open_folders(hr_dir, sr_dirs)
-    chosen = choose_images(read_scores(scores_csv), dataset, scale, protocol, count=count)
+    chosen = choose_images(recorded_scores(scores_csv), dataset, scale, protocol, count=count)
     with staged_dir(Path(out_dir)) as staged:
         entries = [
             _preview(choice, index, load_pair(hr, srs, choice.image), staged, crop_side)
             for index, choice in enumerate(chosen)
         ]
         record = {"dataset": dataset, "scale": scale, "protocol": protocol, "error_gain": ERROR_GAIN, "images": entries}
-        write_json(staged / PREVIEWS, record)
         made_by = {"function": "srgrid.report.previews.previews", **{k: record[k] for k in record if k != "images"}}
-        made_by["record"] = hashlib.sha256((staged / PREVIEWS).read_bytes()).hexdigest()
         write_manifest(staged, made_by, describe_folder(staged))
+        files = {file.name: file_digest(file) for file in sorted(staged.glob("*.webp"))}
+        own = {"scores_sha256": file_digest(scores_csv), "sha256": files}
+        write_record(staged / PREVIEWS, "previews", record | own)
 
 
 def _preview(
@@ -79,6 +80,7 @@ def _preview(
     return {
         "image": choice.image,
         "role": choice.role,
+        "whose": choice.whose,
         "value_db": round(choice.value, 6) if np.isfinite(choice.value) else None,
         "size": [width, height],
         "view": list(view),
