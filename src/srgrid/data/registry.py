@@ -16,6 +16,7 @@ import yaml
 from srgrid import config, images
 from srgrid.data.digests import Known, read_digests
 from srgrid.errors import SrgridError
+from srgrid.names import check_for_tables
 
 HERE = Path(__file__).resolve().parent
 
@@ -132,6 +133,7 @@ def resolve(name: str, mirror: str | os.PathLike[str] | None = None, extra: Mapp
     folder = Path(mirror) / name / "HR" if mirror and Path(name).name == name else None
     if folder and folder.is_dir() and name not in load_registry(extra):
         files = images.by_stem(images.list_images(folder))
+        check_for_tables(files, folder)
         return Dataset(name, len(files), "test", tuple(files), licence="unknown", sources=(Source("mirror"),))
     return get(name, extra)
 

@@ -16,6 +16,7 @@ from srgrid.data.sources import Leaf, Origin
 from srgrid.data.variants import apply_steps
 from srgrid.errors import SrgridError
 from srgrid.made import read_image
+from srgrid.names import stem
 from srgrid.progress import track
 
 Entries = dict[str, dict[str, Any]]  # a manifest's files: name -> size, channels, digest
@@ -52,7 +53,7 @@ def _each(work: Any, leaf: Leaf, files: tuple[Path, ...], threads: int | None) -
 
 
 def _recognised(file: Path, leaf: Leaf, origin: Origin, catalogue: Catalogue, out: Path) -> _Outcome:
-    by_name = leaf.entry.image_of(file.stem)
+    by_name = leaf.entry.image_of(stem(file))
     try:
         image = read_image(file)
     except SrgridError as error:
@@ -112,16 +113,17 @@ def _take_by_name(leaf: Leaf, origin: Origin, out: Path, threads: int | None) ->
     names = dict(zip(stems, stems if same else entry.image_names, strict=True))
 
     def work(file: Path) -> _Outcome:
+        name = names[stem(file)]
         try:
-            return _Outcome(file, file.stem, _write(read_image(file), names[file.stem], leaf, out))
+            return _Outcome(file, name, _write(read_image(file), name, leaf, out))
         except SrgridError as error:
-            return _Outcome(file, file.stem, problem=str(error).removeprefix(f"{file}: "))
+            return _Outcome(file, name, problem=str(error).removeprefix(f"{file}: "))
 
     outcomes = list(_each(work, leaf, tuple(stems.values()), threads))
     if any(o.problem for o in outcomes):
         _remove(out, names.values(), leaf)
         raise _failure(entry, origin, [f"{o.file.name}: {o.problem}" for o in outcomes if o.problem])
-    return {_png(leaf, names[o.image]): o.entry for o in outcomes}
+    return {_png(leaf, o.image): o.entry for o in outcomes}
 
 
 def _png(leaf: Leaf, name: str) -> str:
