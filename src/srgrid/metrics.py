@@ -100,6 +100,8 @@ def protocols(extra: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str,
     for name, given in (extra or {}).items():
         if name in PROTOCOLS:
             raise SrgridError(f"protocols.{name}: is built in and cannot be redefined; choose another name")
+        if not isinstance(given, Mapping):
+            raise SrgridError(f"protocols.{name}: expected fields, such as {{base: rgb8, shave: 0}}, got {given!r}")
         changes = dict(given)
         base = get_protocol(str(changes.pop("base", "rgb8")), known)
         for key, value in changes.items():
