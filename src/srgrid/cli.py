@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import sys
 from enum import IntEnum
 from pathlib import Path
+from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
 
 from srgrid import __version__
 from srgrid.errors import SrgridError
+from srgrid.files import keep_apart, trouble
 from srgrid.train.stop import Interrupted
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -23,9 +27,26 @@ app.add_typer(data_app, name="data")
 class Exit(IntEnum):
     """Exit statuses (sysexits.h, and 128 + signal number)."""
 
+    READER_GONE = 1  # as Click ends when a pipe's reader has left
     BAD_INPUT = 2
     INTERNAL = 70
     INTERRUPTED = 130
+
+
+class _Signalled(BaseException):
+    """SIGTERM or SIGHUP, raised where the program is, so that what is half-written is removed."""
+
+
+def _raise_signal(signum: int, frame: FrameType | None) -> None:
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_IGN)  # a second one must not break the cleaning up
+    raise _Signalled(signum)
+
+
+def _clean_up_when_stopped() -> None:
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is signal.SIG_DFL:  # nohup ignores SIGHUP
+            signal.signal(each, _raise_signal)
 
 
 def main() -> NoReturn:
@@ -33,19 +54,46 @@ def main() -> NoReturn:
     # One thread per process for the numpy steps: several run side by side, and more threads make them slower.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    _clean_up_when_stopped()
     try:
-        app()
+        _run()
     except SrgridError as error:
         _stop(f"error: {error}", Exit.BAD_INPUT)
     except Interrupted as stopped:
         _stop(str(stopped), stopped.exit_status)
     except KeyboardInterrupt:
         _stop("interrupted; nothing half-written is left", Exit.INTERRUPTED)
+    except _Signalled as stopped:
+        signum = signal.Signals(stopped.args[0])
+        _stop(f"stopped by {signum.name}; nothing half-written is left", 128 + signum)
+    except BrokenPipeError:
+        _drop_stdout()
+        sys.exit(int(Exit.READER_GONE))
+    except OSError as error:
+        if os.environ.get("SRGRID_DEBUG"):
+            raise
+        _drop_stdout()
+        _stop(f"error: {trouble(error, 'standard output')}", Exit.BAD_INPUT)
     except Exception as error:
         if os.environ.get("SRGRID_DEBUG"):
             raise
         _stop(f"internal error: {type(error).__name__}: {error}; SRGRID_DEBUG=1 shows where", Exit.INTERNAL)
     sys.exit(0)
+
+
+def _run() -> None:
+    try:
+        app()
+    except SystemExit:
+        if sys.stdout:
+            sys.stdout.flush()  # here, where its failure can be told
+        raise
+
+
+def _drop_stdout() -> None:
+    """Send what could not be printed nowhere, or Python tries again at its end and complains."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(message: str, status: int) -> NoReturn:
@@ -130,7 +178,9 @@ def data_verify(
     from srgrid.data import verify
 
     found = verify.verify_dir(folder, dataset, extra=_object(define, "--define"))
-    verify.write_report(found, report) if report else None
+    if report:
+        keep_apart(report, *(folder / row.file for row in found.rows))
+        verify.write_report(found, report)
     for line in verify.lines(found):
         print(line)
     verify.require(found)
@@ -179,6 +229,8 @@ def score(
     from srgrid import metrics, scoring
 
     columns = _object(cell, "--cell")
+    if out:
+        keep_apart(out, sr_dir, hr_dir)
     rule = metrics.get_protocol(protocol, metrics.protocols(_object(define, "--define")))
     if out and columns:
         scoring.check_cell(out, columns, scale, rule)
@@ -226,6 +278,7 @@ def train(
     changes = _object(settings, "--settings")
     given = {"steps": steps, "minutes": minutes, "threads": threads}
     changes |= {key: value for key, value in given.items() if value is not None}
+    keep_apart(out, pack, *([init] if init else []))
     run(model, scale, pack, out, state, named(recipe, **changes), init=init)
 
 
@@ -262,6 +315,9 @@ def grid(
     """Collect scores into scores.csv, and the grid and its confidence intervals from them alone."""
     from srgrid.report.grid import make_grid
 
+    records = [part.with_suffix(".json") for part in parts]
+    for name in ("scores.csv", "grid.csv", "intervals.csv", "tables.json"):
+        keep_apart(out_dir / name, *parts, *records)
     make_grid(parts, out_dir, _object(order, "--order") or None)
 
 
@@ -296,6 +352,8 @@ def figure(
     from srgrid.report.figures import figure as draw
     from srgrid.report.previews import previews as prepare
 
+    if out.suffix != ".png":
+        raise SrgridError(f"{out}: a figure is written as .png, with .pdf and .json beside it; choose such a name")
     folders = _pairs(sr, "--sr")
     chosen = _object(show, "--show")
     draw(
@@ -346,6 +404,7 @@ def provenance(
         if not method or not scale.isdecimal():
             raise SrgridError(f"--weights: expected METHOD:SCALE=FILE, got {name}={path}")
         used[method, int(scale)] = path
+    keep_apart(out, *inputs, *used.values())
     write_provenance(out, _object(config, "--config"), inputs, used, _list(missing, "--missing"), command)
 
 
@@ -371,4 +430,6 @@ def audit(
     """Hold the grid against the published one, cell by cell, and measure what each protocol choice is worth."""
     from srgrid.report.audit import write_audit
 
+    for name in ("audit.csv", "effects.csv", "columns.csv", "audit.json"):
+        keep_apart(run_dir / name, *parts, *(part.with_suffix(".json") for part in parts))
     write_audit(run_dir, parts)

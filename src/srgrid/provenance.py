@@ -11,9 +11,9 @@ from typing import Any
 
 from srgrid.code import code_identity, version
 from srgrid.errors import SrgridError
-from srgrid.files import read_manifest
-from srgrid.records import digest_of_set, read_object, tables_record, write_record
+from srgrid.files import read_manifest, set_identity
 from srgrid.records import file_digest as file_digest  # noqa: PLC0414 (also known under this module's name)
+from srgrid.records import read_object, tables_record, write_record
 
 PACKAGES = (
     *("srgrid", "snakemake", "torch", "datasets", "scikit-image", "numpy", "scipy", "pandas", "pillow"),
@@ -75,7 +75,8 @@ def _cpu_name() -> str:
 
 def set_digest(folder: Path) -> dict[str, Any]:
     """Number of images of a made folder and one sha256 over its manifest's names and pixel digests."""
-    return digest_of_set({name: entry["sha256"] for name, entry in read_manifest(folder)["files"].items()})
+    files = read_manifest(folder)["files"]
+    return set_identity({name: entry["sha256"] for name, entry in files.items()})
 
 
 Weights = Mapping[tuple[str, int], Path]

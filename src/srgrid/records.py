@@ -32,12 +32,6 @@ def file_digest(path: str | os.PathLike[str]) -> str:
         raise SrgridError(f"{path}: cannot be read ({error.strerror})") from None
 
 
-def digest_of_set(images: Mapping[str, str]) -> dict[str, Any]:
-    """`{"images": number, "sha256": digest}` of a set of images, given file names and their pixel digests."""
-    text = "".join(f"{name} {digest}\n" for name, digest in sorted(images.items()))
-    return {"images": len(images), "sha256": hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()}
-
-
 def write_record(path: Path, kind: str, record: Mapping[str, Any]) -> None:
     """Write a record of a kind (cell, tables, audit, figure, previews, provenance) with its own digest."""
     content = json.loads(json.dumps({**record, "kind": kind}, allow_nan=False))

@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from srgrid import images
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
-from srgrid.files import MANIFEST, read_manifest, staged_file
+from srgrid.files import MANIFEST, read_manifest, set_identity, some, staged_file
+from srgrid.made import open_images
 from srgrid.metrics import Protocol, Score, score
 from srgrid.progress import track
-from srgrid.records import CELL, digest_of_set, file_digest, write_record
+from srgrid.records import CELL, file_digest, write_record
 
 
 @dataclass(frozen=True)
@@ -36,24 +36,20 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
     The first image is also scored by scikit-image itself, and has to agree. Raises SrgridError, naming the files, if
     the two folders do not hold the same stems, or for any image that cannot be read or scored.
     """
-    hr_files = images.by_stem(images.list_images(hr_dir))
-    sr_files = images.by_stem(_sr_files(sr_dir))
+    sr_folder, hr_folder = open_images(sr_dir, floats=True), open_images(hr_dir)
+    sr_files, hr_files = sr_folder.files, hr_folder.files
     _match(sr_files, hr_files, sr_dir, hr_dir)
     rows: list[Row] = []
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
-        sr, hr = images.load_array(sr_files[stem]), images.read(hr_files[stem])
+        sr, hr = sr_folder.read(sr_files[stem]), hr_folder.read(hr_files[stem])
         try:
             value = score(sr, hr, scale, protocol, check=not rows)
         except SrgridError as error:
             raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
-        seen = ((file.name, images.pixel_digest(im)) for file, im in ((sr_files[stem], sr), (hr_files[stem], hr)))
+        names = sr_files[stem].name, hr_files[stem].name
+        seen = (names[0], sr_folder.digests[names[0]]), (names[1], hr_folder.digests[names[1]])
         rows.append(Row(stem, *value, *seen))
     return rows
-
-
-def _sr_files(folder: Path) -> list[Path]:
-    floats = sorted(folder.glob("*.npy")) if folder.is_dir() else []
-    return floats or images.list_images(folder)
 
 
 def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> None:
@@ -64,15 +60,9 @@ def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path)
             "without extension"
         )
     if lost:
-        raise SrgridError(
-            f"{sr_dir}: has no SR image for {_some(lost)} of {hr_dir}; a mean over the rest would mislead"
-        )
+        raise SrgridError(f"{sr_dir}: has no SR image for {some(lost)} of {hr_dir}; a mean over the rest would mislead")
     if spare:
-        raise SrgridError(f"{sr_dir}: {_some(spare)} match no image of {hr_dir}; remove them or add the HR images")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise SrgridError(f"{sr_dir}: {some(spare)} match no image of {hr_dir}; remove them or add the HR images")
 
 
 def mean(rows: list[Row]) -> Score:
@@ -112,8 +102,8 @@ def write_cell(out: Path, rows: list[Row], cell: Mapping[str, Any], protocol: Pr
         "csv": file_digest(out),
         "cell": dict(cell),
         "protocol": asdict(protocol),
-        "hr": digest_of_set(dict(row.hr for row in rows)),
-        "sr": digest_of_set(dict(row.sr for row in rows)) | _made_by(sr_dir),
+        "hr": set_identity(dict(row.hr for row in rows)),
+        "sr": set_identity(dict(row.sr for row in rows)) | _made_by(sr_dir),
         "code": code_identity("srgrid.scoring"),
     }
     write_record(out.with_suffix(".json"), "cell", record)
@@ -125,4 +115,4 @@ def _made_by(sr_dir: Path) -> dict[str, Any]:
         return {"made_by": None, "lr": None}
     made_by = dict(read_manifest(sr_dir)["made_by"])
     inputs = made_by.pop("inputs", None)
-    return {"made_by": made_by, "lr": digest_of_set(inputs) if isinstance(inputs, dict) else None}
+    return {"made_by": made_by, "lr": set_identity(inputs) if isinstance(inputs, dict) else None}

@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +21,7 @@ from srgrid.data.archive import extract
 from srgrid.data.registry import Dataset, Source
 from srgrid.data.sources import Origin
 from srgrid.errors import SrgridError
+from srgrid.files import scratch_dir
 from srgrid.progress import track
 
 CHUNK = 1 << 16  # at most this much of a broken connection is lost
@@ -61,9 +61,9 @@ def archives(entry: Dataset, patience: Patience | None = None) -> Iterator[Abstr
 @contextmanager
 def _opened(source: Source, patience: Patience) -> Iterator[Origin]:
     file = download(source, patience)
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".unpack.") as room:
+    with scratch_dir(file.parent) as room:
         try:
-            files = extract(file, Path(room), source.members)
+            files = extract(file, room, source.members)
             yield Origin(f"{source.host} ({source.url})", f"archive {source.url}", tuple(files), strict=False)
         except SrgridError:
             if not source.checksum:  # nothing else says that the cached file is good: do not keep it

@@ -14,7 +14,7 @@ from srgrid.data.registry import Dataset
 from srgrid.data.sources import Leaf
 from srgrid.data.take import Entries, take
 from srgrid.errors import SrgridError
-from srgrid.files import staged_dir, write_manifest
+from srgrid.files import keep_apart, staged_dir, write_manifest
 
 
 def fetch(
@@ -32,10 +32,14 @@ def fetch(
     image is recognised by its pixels, whatever its file is called; a damaged, swapped, re-compressed or missing one
     stops with a SrgridError that lists all of them, and `out_dir` is left as it was. `extra` holds data sets
     of the user's own (form: registry.yaml). Variants and composed sets are made from their parents.
+    Raises SrgridError too if `out_dir` is, holds or lies in the folder of the mirror that the images come from.
     """
     folder = sources.mirror_folder(mirror)
     entry = registry.resolve(name, folder, extra)
     taken_from = fingerprint(name, folder, extra)
+    for leaf in sources.leaves(entry, extra):
+        if origin := sources.at_hand(leaf.entry, folder):
+            keep_apart(Path(out_dir), *{file.parent for file in origin.files}, *origin.files)
     with staged_dir(Path(out_dir)) as staged:
         entries: Entries = {}
         origins: dict[str, str] = {}

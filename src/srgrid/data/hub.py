@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,8 @@ from srgrid.data.download import cache_folder
 from srgrid.data.fetch import fetch
 from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
-from srgrid.files import MANIFEST, read_manifest, staged_file
+from srgrid.files import MANIFEST, keep_apart, read_manifest, scratch_dir, staged_file
+from srgrid.made import open_images
 from srgrid.progress import track
 from srgrid.resize import modcrop
 
@@ -64,8 +64,10 @@ def export(
 
     `datasets.load_dataset("parquet", data_files=...)` reads it, with the images decoded. Raises as `load` does.
     """
-    table = load(name, scale, kernel, mirror, extra=extra)
     target = Path(out) / f"{name}_x{scale}_{kernel}.parquet"
+    chosen = sources.mirror_folder(mirror)
+    keep_apart(target, cache_folder() / "HR", cache_folder() / "tables", *([chosen / name] if chosen else []))
+    table = load(name, scale, kernel, mirror, extra=extra)
     with staged_file(target) as staged:
         table.to_parquet(str(staged))
     return target
@@ -156,25 +158,19 @@ def _write_table(out: Path, hr_dir: Path, lr_dir: Path, scale: int, lr_scale: in
     from datasets.arrow_writer import ArrowWriter
 
     features = Features({"name": Value("string"), "hr": Image(), "lr": Image()})
-    noted = {folder: read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)}
-    files = images.list_images(hr_dir)
-    with staged_file(out) as staged, tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        room = Path(scratch)
-        with ArrowWriter(path=str(staged), features=features, writer_batch_size=BATCH) as writer:
-            for file in track(files, f"table {out.name.rpartition('-')[0]}"):
-                origin = _checked(lr_dir / file.name, noted)
-                hr = modcrop(_checked(file, noted) if hr_dir != lr_dir else origin, scale)
-                lr = degradation.shrink(origin, lr_scale)
-                writer.write({"name": file.stem, "hr": _png(hr, file, room), "lr": _png(lr, file, room)})
-            writer.finalize()
-
-
-def _checked(file: Path, noted: Mapping[Path, Any]) -> images.Array:
-    """An image of the cache. Raises SrgridError if it is not what its manifest says."""
-    image = images.read(file)
-    if images.pixel_digest(image) != noted[file.parent][file.name]["sha256"]:
-        raise SrgridError(f"{file}: damaged in the cache; delete the folder {file.parent}")
-    return image
+    hr_images, lr_images = open_images(hr_dir), open_images(lr_dir)
+    files = list(hr_images.files.values())
+    with (
+        staged_file(out) as staged,
+        scratch_dir(out.parent) as room,
+        ArrowWriter(path=str(staged), features=features, writer_batch_size=BATCH) as writer,
+    ):
+        for file in track(files, f"table {out.name.rpartition('-')[0]}"):
+            origin = lr_images.read(lr_dir / file.name)
+            hr = modcrop(hr_images.read(file) if hr_dir != lr_dir else origin, scale)
+            lr = degradation.shrink(origin, lr_scale)
+            writer.write({"name": file.stem, "hr": _png(hr, file, room), "lr": _png(lr, file, room)})
+        writer.finalize()
 
 
 def _png(image: images.Array, file: Path, room: Path) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from srgrid.data.registry import Dataset
 from srgrid.data.sources import Leaf, Origin
 from srgrid.data.variants import apply_steps
 from srgrid.errors import SrgridError
+from srgrid.made import read_image
 from srgrid.progress import track
 
 Entries = dict[str, dict[str, Any]]  # a manifest's files: name -> size, channels, digest
@@ -53,7 +54,7 @@ def _each(work: Any, leaf: Leaf, files: tuple[Path, ...], threads: int | None) -
 def _recognised(file: Path, leaf: Leaf, origin: Origin, catalogue: Catalogue, out: Path) -> _Outcome:
     by_name = leaf.entry.image_of(file.stem)
     try:
-        image = images.read(file)
+        image = read_image(file)
     except SrgridError as error:
         return _Outcome(file, by_name, problem=str(error).removeprefix(f"{file}: "))
     match = catalogue.match(image)
@@ -112,7 +113,7 @@ def _take_by_name(leaf: Leaf, origin: Origin, out: Path, threads: int | None) ->
 
     def work(file: Path) -> _Outcome:
         try:
-            return _Outcome(file, file.stem, _write(images.read(file), names[file.stem], leaf, out))
+            return _Outcome(file, file.stem, _write(read_image(file), names[file.stem], leaf, out))
         except SrgridError as error:
             return _Outcome(file, file.stem, problem=str(error).removeprefix(f"{file}: "))
 

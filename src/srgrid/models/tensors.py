@@ -19,7 +19,10 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -
         raise ValueError("one metadata key, or the bytes differ from run to run")
     plain = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with staged_file(path) as staged:
-        save_file(plain, staged, metadata=metadata)
+        try:
+            save_file(plain, staged, metadata=metadata)
+        except SafetensorError as error:  # it wraps what the system says
+            raise SrgridError(f"{path}: cannot be written ({error})") from None
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:

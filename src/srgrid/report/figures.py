@@ -13,10 +13,10 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
+from srgrid.files import keep_apart, staged_file
 from srgrid.records import file_digest, write_record
 from srgrid.report.choose import Choice, Crop, check_crop, choose_crop, choose_images
-from srgrid.report.sources import load_pair
+from srgrid.report.sources import load_pair, open_folders
 from srgrid.report.tables import recorded_scores
 
 Image = NDArray[np.generic]
@@ -252,7 +252,10 @@ def figure(
     shown: for images that may not be passed on.
     `sr_dirs` maps each method, in the order shown, to its folder of SR images (PNG, or .npy float).
     """
+    for out in (out_png, out_pdf, out_json):
+        keep_apart(out, scores_csv, hr_dir, *sr_dirs.values())
     scores = recorded_scores(scores_csv)
+    hr_folder, sr_folders = open_folders(hr_dir, sr_dirs)
     picked = choose_images(scores, dataset, scale, protocol)
     if images is not None:
         picked = [Choice("given by the caller", name, float("nan"), "") for name in images]
@@ -260,7 +263,7 @@ def figure(
     panels, notes = [], []
     for choice in picked:
         name = choice.image
-        hr, srs = load_pair(hr_dir, sr_dirs, name)
+        hr, srs = load_pair(hr_folder, sr_folders, name)
         found = rows[rows["image"] == name].itertuples(index=False)
         panel_scores = {str(r.method): PlainScore(float(r.psnr), float(r.ssim)) for r in found}  # type: ignore[arg-type]
         given = (crops or {}).get(name)

@@ -1,5 +1,6 @@
 """Crops and scaled previews for the page, made once from the images, so that the card is re-made without them."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,12 +10,12 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from srgrid.errors import SrgridError
-from srgrid.files import staged_dir, write_manifest
+from srgrid.files import PREVIEWS, keep_apart, staged_dir, write_manifest
 from srgrid.images import describe_folder
-from srgrid.records import file_digest, write_record
+from srgrid.records import file_digest
 from srgrid.report.choose import Choice, Crop, choose_crop, choose_images, luma
 from srgrid.report.figures import crop_size
-from srgrid.report.sources import load_pair
+from srgrid.report.sources import load_pair, open_folders
 from srgrid.report.tables import recorded_scores
 
 Image = NDArray[np.generic]
@@ -45,18 +46,20 @@ def previews(
     """
     if not sr_dirs:
         raise SrgridError(f"No SR folders for {out_dir}: give at least bicubic's.")
+    keep_apart(out_dir, scores_csv, hr_dir, *sr_dirs.values())
+    hr, srs = open_folders(hr_dir, sr_dirs)
     chosen = choose_images(recorded_scores(scores_csv), dataset, scale, protocol, count=count)
     with staged_dir(Path(out_dir)) as staged:
         entries = [
-            _preview(choice, index, load_pair(hr_dir, sr_dirs, choice.image), staged, crop_side)
+            _preview(choice, index, load_pair(hr, srs, choice.image), staged, crop_side)
             for index, choice in enumerate(chosen)
         ]
         record = {"dataset": dataset, "scale": scale, "protocol": protocol, "error_gain": ERROR_GAIN, "images": entries}
+        record["scores_sha256"] = file_digest(scores_csv)
+        (staged / PREVIEWS).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
         made_by = {"function": "srgrid.report.previews.previews", **{k: record[k] for k in record if k != "images"}}
+        made_by["record"] = file_digest(staged / PREVIEWS)
         write_manifest(staged, made_by, describe_folder(staged))
-        files = {file.name: file_digest(file) for file in sorted(staged.glob("*.webp"))}
-        own = {"scores_sha256": file_digest(scores_csv), "sha256": files}
-        write_record(staged / "previews.json", "previews", record | own)
 
 
 def _preview(
