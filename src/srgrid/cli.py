@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 from enum import IntEnum
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -17,6 +15,7 @@ import typer
 from srgrid import __version__
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, trouble
+from srgrid.signals import Signalled, raise_when_stopped
 from srgrid.train.stop import Interrupted
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -33,39 +32,20 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class _Signalled(BaseException):
-    """SIGTERM or SIGHUP, raised where the program is, so that what is half-written is removed."""
-
-
-def _raise_signal(signum: int, frame: FrameType | None) -> None:
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)  # a second one must not break the cleaning up
-    raise _Signalled(signum)
-
-
-def _clean_up_when_stopped() -> None:
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(each) is signal.SIG_DFL:  # nohup ignores SIGHUP
-            signal.signal(each, _raise_signal)
-
-
 def main() -> NoReturn:
     """Run the command line; report what a user can mend in one message, without a traceback."""
     # One thread per process for the numpy steps: several run side by side, and more threads make them slower.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    _clean_up_when_stopped()
+    raise_when_stopped()
     try:
         _run()
     except SrgridError as error:
         _stop(f"error: {error}", Exit.BAD_INPUT)
-    except Interrupted as stopped:
+    except (Interrupted, Signalled) as stopped:
         _stop(str(stopped), stopped.exit_status)
     except KeyboardInterrupt:
         _stop("interrupted; nothing half-written is left", Exit.INTERRUPTED)
-    except _Signalled as stopped:
-        signum = signal.Signals(stopped.args[0])
-        _stop(f"stopped by {signum.name}; nothing half-written is left", 128 + signum)
     except BrokenPipeError:
         _drop_stdout()
         sys.exit(int(Exit.READER_GONE))

@@ -107,9 +107,13 @@ def upscale_dir(
     degradation: str = "matlab",
     options: Options = Options(),
 ) -> None:
-    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all."""
+    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all.
+
+    All images are read before the first is enlarged; the error lists every one that cannot be used.
+    """
     folder = open_images(in_dir)
     keep_apart(out_dir, in_dir, *folder.files.values(), *_model_files(model))
+    images.check_all(folder.files.values())
     run, made_by = _runner(model, scale, degradation, options)
     entries = {}
     with staged_dir(out_dir) as staged:

@@ -25,13 +25,13 @@ from mutate import BYTES, TEXT, Mutator
 from PIL import Image
 from skimage import data as photographs
 
-from srgrid import config, files, images, metrics, provenance, scoring
+from srgrid import config, files, images, metrics, provenance, records, scoring
 from srgrid.data import archive, digests, registry, verify
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
 from srgrid.models import describe, load, weights
 from srgrid.models.rcan import Rcan, RcanConfig
-from srgrid.report import cardata, published
+from srgrid.report import cardata, cells, published
 from srgrid.report.card import build_card
 from srgrid.report.grid import collect
 from srgrid.report.grid import grid as average
@@ -39,6 +39,10 @@ from srgrid.report.intervals import intervals
 from srgrid.train import checkpoint, log, recipe
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/report"))
+
+import run_dir  # noqa: E402
+
 TINY = RcanConfig(scale=2, groups=1, blocks=1, features=8, reduction=4)
 
 
@@ -380,9 +384,6 @@ def unpack_checked(file: Path) -> list[str]:
 @functools.cache
 def run_folder(place: Path) -> Path:
     """A run of four photographs at one scale: tables, figures, previews, provenance, log."""
-    sys.path.insert(0, str(ROOT / "tests/report"))
-    import run_dir
-
     return run_dir.make_run(place, scales=(2,))
 
 
@@ -396,25 +397,49 @@ def run_files(*patterns: str) -> Callable[[Path], list[Path]]:
     return make
 
 
+def sealed_tree(rng: random.Random, data: bytes) -> bytes:
+    """A record with a changed tree and the digest of what it now says."""
+    try:
+        record = json.loads(mutate.json_tree(rng, data), parse_constant=str)
+    except (ValueError, RecursionError):  # an earlier mutation broke it
+        return data
+    if not isinstance(record, dict) or record.pop("record_sha256", None) is None:
+        return json.dumps(record).encode()
+    out = io.BytesIO()
+    with tempfile.NamedTemporaryFile() as file:
+        records.write_record(Path(file.name), str(record.get("kind")), record)
+        out.write(Path(file.name).read_bytes())
+    return out.getvalue()
+
+
+def scored_cell(file: Path) -> str:
+    """What the grid takes of a cell: that of the undamaged one, or refused."""
+    scored = cells.read_cells([file.with_suffix(".csv")])
+    cells.check_agreement(scored)
+    return scored[0].scores.to_csv()
+
+
+def any_cell(file: Path) -> None:
+    scored_cell(file)
+    cells.devices(cells.read_cells([file.with_suffix(".csv")]))
+
+
 def gather(file: Path) -> None:
-    cardata.gather(_run_of(file))
+    """The tables as the card takes them, under records that say they are what they should be."""
+    run_dir.record_tables(file.parent)
+    run_dir.edit_record(file.parent / "provenance.json", lambda record: record["outputs"].clear())
+    cardata.gather(file.parent)
 
 
 def render(file: Path) -> None:
-    build_card(_run_of(file))
-
-
-def _run_of(file: Path) -> Path:
-    return next(parent for parent in file.parents if parent.name == "run")
+    build_card(next(parent for parent in file.parents if parent.name == "run"))
 
 
 def tables(file: Path) -> None:
     """scores.csv to grid.csv to intervals.csv."""
-    out = file.parent / "again"
-    collect([file], out / "scores.csv")
-    average(out / "scores.csv", out / "grid.csv")
-    intervals(out / "scores.csv", out / "intervals.csv")
-    for line in (out / "grid.csv").read_text().splitlines()[1:]:
+    average(file, file.with_name("again.csv"))
+    intervals(file, file.with_name("again-intervals.csv"))
+    for line in file.with_name("again.csv").read_text().splitlines()[1:]:
         psnr, ssim = map(float, line.split(",")[-3:-1])
         assert -1 <= ssim <= 1
         assert psnr >= 0
@@ -468,7 +493,7 @@ SAFETENSORS, SRPACK = mutate.framed_json(0), mutate.framed_json(8, 64)
 JSON = (*TEXT, mutate.json_tree, mutate.json_tree, mutate.json_tree, mutate.json_tree)
 TREE = (mutate.json_tree,)
 
-RECORDS = run_files("provenance.json", "figures/*.json", "previews/*/previews.json")
+RECORDS = run_files("provenance.json", "tables.json", "figures/*.json", "previews/*/previews.json")
 DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
 
 READERS = [
@@ -491,9 +516,11 @@ READERS = [
     Reader("training settings", plain("settings", SETTINGS), TREE, train_settings, ("training", "recipe"), count=300),
     Reader("archive", archives, (*BYTES, mutate.archive_names), unpack, count=150),
     Reader("archive with checksums", checked_archives, BYTES, unpack_checked, same=True, count=150),
-    Reader("scores", run_files("scores.csv"), TEXT, tables, ("score",), count=8),
+    Reader("scored cell", run_files("scores/*/*"), (*TEXT, mutate.json_tree), scored_cell, same=True, count=60),
+    Reader("record of a cell", run_files("scores/*/*.json"), (sealed_tree,), any_cell, count=60),
+    Reader("scores", run_files("scores.csv"), TEXT, tables, ("scores",), count=8),
     Reader("tables of a run", run_files("scores.csv", "grid.csv", "intervals.csv"), TEXT, gather, (".csv",), count=30),
-    Reader("records of a run", RECORDS, JSON, render, (".json",), count=12),
+    Reader("records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview"), count=15),
     Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=6),
     Reader("names of files", names_of_files, TEXT, hostile_names, ("named",), count=40),
 ]

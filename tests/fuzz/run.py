@@ -62,9 +62,15 @@ def main() -> None:
 def attack(reader: Reader, room: Path, seed: str, seconds: float) -> dict[str, Any]:
     """Inputs for one reader: so many seconds, or its own number of them."""
     originals = {file: file.read_bytes() for file in reader.seeds(room)}
-    right = {file: reader.call(file) for file in originals} if reader.same else {}
+    right, findings = {}, dict[str, Any]()
+    for file in originals:
+        try:
+            right[file] = reader.call(file)
+        except SrgridError as error:
+            if reader.name != "image":  # of images, those of more than 8 bits and the like are to be refused
+                findings[file.name] = {"input": -1, "file": file.name, "found": f"undamaged: {error}", "times": 1}
     busy = time.process_time()
-    started, tried, findings = time.monotonic(), 0, dict[str, Any]()
+    started, tried = time.monotonic(), 0
     while time.monotonic() - started < seconds if seconds else tried < reader.count:
         rng = random.Random(f"{seed}/{reader.name}/{tried}")
         file = rng.choice(list(originals))

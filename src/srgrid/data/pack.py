@@ -111,7 +111,7 @@ class Pack:
 
     @classmethod
     def open(cls, path: str | Path, verify: bool = True) -> Pack:
-        """Map a pack; `verify` reads the samples too. Raises SrgridError if it is missing, torn, or a digest is wrong."""
+        """Map a pack; `verify` reads the samples too. Raises SrgridError if it is missing, torn, or digests differ."""
         path = Path(path)
         manifest, start = _read_head(path)
         _check_manifest(path, manifest)

@@ -18,6 +18,7 @@ from srgrid import config, images
 from srgrid.data.digests import Known, plain_name, read_digests
 from srgrid.data.links import check_links, check_names
 from srgrid.errors import SrgridError
+from srgrid.names import check_for_tables
 
 HERE = Path(__file__).resolve().parent
 
@@ -140,8 +141,9 @@ def resolve(name: str, mirror: str | os.PathLike[str] | None = None, extra: Mapp
     """
     folder = Path(mirror) / name / "HR" if mirror and plain_name(name) else None
     if folder and folder.is_dir() and name not in load_registry(extra):
-        stems = tuple(unicodedata.normalize("NFC", stem) for stem in images.by_stem(images.list_images(folder)))
-        return Dataset(name, len(stems), "test", stems, licence="unknown", sources=(Source("mirror"),))
+        files = images.by_stem(images.list_images(folder))
+        check_for_tables(files, folder)
+        return Dataset(name, len(files), "test", tuple(files), licence="unknown", sources=(Source("mirror"),))
     return get(name, extra)
 
 

@@ -14,6 +14,7 @@ from srgrid import images
 from srgrid.data import registry
 from srgrid.data.registry import Dataset, Source
 from srgrid.errors import SrgridError
+from srgrid.names import left_out, taken
 
 Steps = tuple[tuple[str, Fraction], ...]
 
@@ -133,8 +134,8 @@ def package_files(source: Source) -> list[Path]:
 
 
 def all_images(folder: Path) -> Iterator[Path]:
-    """Every image file in a folder and its subfolders, sorted, hidden ones aside."""
+    """Every image file in a folder and its subfolders, sorted, hidden ones aside; also those that cannot be read."""
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if not hidden and file.suffix.lower() in images.EXTENSIONS and file.is_file():
+        if not hidden and not file.is_dir() and (taken(file) or left_out(file)):
             yield file

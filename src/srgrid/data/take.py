@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import unicodedata
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,6 +16,7 @@ from srgrid.data.sources import Leaf, Origin
 from srgrid.data.variants import apply_steps
 from srgrid.errors import SrgridError
 from srgrid.made import read_image
+from srgrid.names import stem
 from srgrid.progress import track
 
 Entries = dict[str, dict[str, Any]]  # a manifest's files: name -> size, channels, digest
@@ -54,7 +53,7 @@ def _each(work: Any, leaf: Leaf, files: tuple[Path, ...], threads: int | None) -
 
 
 def _recognised(file: Path, leaf: Leaf, origin: Origin, catalogue: Catalogue, out: Path) -> _Outcome:
-    by_name = leaf.entry.image_of(file.stem)
+    by_name = leaf.entry.image_of(stem(file))
     try:
         image = read_image(file)
     except SrgridError as error:
@@ -106,14 +105,15 @@ def _take_by_name(leaf: Leaf, origin: Origin, out: Path, threads: int | None) ->
     """No digests are known: images are taken as they are, in the order of their files' names."""
     entry = leaf.entry
     stems = images.by_stem(sorted(origin.files, key=lambda file: file.name))
-    assigned = _assigned([unicodedata.normalize("NFC", stem) for stem in stems], entry, origin)
+    assigned = _assigned(list(stems), entry, origin)
     names = dict(zip(stems.values(), assigned, strict=True))
 
     def work(file: Path) -> _Outcome:
+        name = names[file]
         try:
-            return _Outcome(file, names[file], _write(read_image(file), names[file], leaf, out))
+            return _Outcome(file, name, _write(read_image(file), name, leaf, out))
         except SrgridError as error:
-            return _Outcome(file, names[file], problem=str(error).removeprefix(f"{file}: "))
+            return _Outcome(file, name, problem=str(error).removeprefix(f"{file}: "))
 
     outcomes = list(_each(work, leaf, tuple(names), threads))
     if any(o.problem for o in outcomes):
@@ -125,9 +125,6 @@ def _take_by_name(leaf: Leaf, origin: Origin, out: Path, threads: int | None) ->
 def _assigned(stems: list[str], entry: Dataset, origin: Origin) -> list[str]:
     """The names of a set's images for files of these names: the declared ones in order if no file has one of them."""
     lost = [name for name in entry.image_names if name not in stems]
-    counts = Counter(stems)
-    if twice := sorted({stem for stem in stems if counts[stem] > 1}):
-        raise SrgridError(f"{entry.name}: {origin.label} holds {twice[0]} twice, under two spellings; remove one")
     if len(stems) != entry.images:
         hint = f"; missing by name: {', '.join(lost[:10])}" if 0 < len(lost) < entry.images else ""
         raise SrgridError(f"{entry.name}: {origin.label} holds {len(stems)} images, not {entry.images}{hint}")

@@ -124,6 +124,8 @@ def _from_hub(hub_id: str, scale: int, rgb_range: float | None) -> Rcan:
 def _pretrained(source: str) -> Rcan:
     try:
         return Rcan.from_pretrained(source)
+    except SrgridError as error:  # a config that is wrong in itself does not know where it stands
+        raise SrgridError(str(error) if source in str(error) else f"{source}: {error}") from None
     except (ValueError, TypeError) as error:
         raise SrgridError(f"{source}: its config.json is damaged ({error}); save or fetch the model again") from None
 

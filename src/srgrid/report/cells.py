@@ -13,7 +13,7 @@ from srgrid.errors import SrgridError
 from srgrid.records import CELL, check_files, flatten, read_record
 from srgrid.report.tables import cells, read_scores
 
-_MAY_DIFFER = ("device", "kind", "degradation", "tile", "batch", "threads")
+_MAY_DIFFER = ("lr", "device", "kind", "degradation", "tile", "batch", "threads")
 _SECTIONS = {
     "methods": "upscale again with one model and one code, then score",
     "lr": "make the LR images and what follows from them again",
@@ -55,11 +55,17 @@ def read_cells(parts: Iterable[Path]) -> list[ScoredCell]:
     found = []
     for part in map(Path, parts):
         record = read_record(part.with_suffix(".json"), "cell", f"score {part} again")
-        check_files(part.parent, {part.name: record["csv"]}, "score it again")
+        check_files(part.parent, {part.name: str(record.get("csv"))}, "score it again")
         scores = read_scores(part)
-        if cells(scores) != [tuple(record["cell"][key] for key in CELL)]:
+        scored = ScoredCell(part, scores, record)
+        try:
+            scored.made_of()
+            cell = tuple(record["cell"][key] for key in CELL)
+        except (AttributeError, KeyError, TypeError):
+            raise SrgridError(f"{part.with_suffix('.json')}: lacks what a cell's record has; score it again") from None
+        if cells(scores) != [cell]:
             raise SrgridError(f"{part}: holds another cell than its record says; score it again")
-        found.append(ScoredCell(part, scores, record))
+        found.append(scored)
     return found
 
 

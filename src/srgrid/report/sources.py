@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
 from srgrid.made import ImageFolder, open_images
+from srgrid.names import stem
 
 Image = NDArray[np.generic]
 
@@ -37,6 +38,7 @@ def load_pair(hr: ImageFolder, srs: Mapping[str, ImageFolder], name: str) -> tup
 
 
 def _load(folder: ImageFolder, name: str) -> Image:
-    if name not in folder.files:
+    wanted = stem(Path(f"{name}.png"))
+    if wanted not in folder.files:
         raise SrgridError(f"{folder.path} has no image {name}: make it again, or score what is there.")
-    return folder.read(folder.files[name])
+    return folder.read(folder.files[wanted])
