@@ -1,8 +1,8 @@
 """A training set as one memory-mappable file: every HR image and its LR image, decoded, aligned, side by side.
 
 Layout: 8 bytes `SRPACK2\\n`, the manifest's length (8 bytes, little endian), its sha256 (32 bytes), the manifest (JSON,
-padded with spaces so that all of this is a multiple of 64 bytes), then the samples: for each image HR then LR, uint8, H x W x 3, rows first. Grey images
-are stored as three equal channels. Offsets count from the first sample.
+padded with spaces so that all of this is a multiple of 64 bytes), then the samples: for each image HR then LR, uint8,
+H x W x 3, rows first. Grey images are stored as three equal channels. Offsets count from the first sample.
 """
 
 from __future__ import annotations
@@ -110,7 +110,7 @@ class Pack:
 
     @classmethod
     def open(cls, path: str | Path, verify: bool = True) -> Pack:
-        """Map a pack. Raises SrgridError if it is missing, torn, or a digest is wrong; `verify` off skips the samples'."""
+        """Map a pack. Raises SrgridError if it is missing, torn or damaged; not `verify` trusts the samples."""
         path = Path(path)
         manifest, start = _read_head(path)
         _check_manifest(path, manifest)
@@ -171,11 +171,8 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
     try:
         scale, end = manifest["scale"], 0
         entries = [Entry(**entry) for entry in manifest["images"]]
-        numbers = [
-            scale,
-            manifest["bytes"],
-            *(n for e in entries for n in (e.height, e.width, e.hr_offset, e.lr_offset)),
-        ]
+        numbers = [scale, manifest["bytes"]]
+        numbers += [n for e in entries for n in (e.height, e.width, e.hr_offset, e.lr_offset)]
         good = bool(entries) and isinstance(manifest["sha256"], str) and all(isinstance(e.name, str) for e in entries)
         good = good and all(type(number) is int and number >= 0 for number in numbers) and scale > 0
         for entry in entries if good else []:

@@ -124,7 +124,7 @@ def _from_hub(hub_id: str, scale: int, rgb_range: float | None) -> Rcan:
 def _pretrained(source: str) -> Rcan:
     try:
         return Rcan.from_pretrained(source)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:  # what huggingface_hub lets out of a damaged config
         raise SrgridError(f"{source}: its config.json is damaged ({error}); save or fetch the model again") from None
 
 
