@@ -126,7 +126,7 @@ def _pretrained(source: str) -> Rcan:
         return Rcan.from_pretrained(source)
     except SrgridError as error:  # a config that is wrong in itself does not know where it stands
         raise SrgridError(str(error) if source in str(error) else f"{source}: {error}") from None
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:  # what huggingface_hub lets out of a damaged config
         raise SrgridError(f"{source}: its config.json is damaged ({error}); save or fetch the model again") from None
 
 
