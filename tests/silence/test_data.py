@@ -389,3 +389,250 @@ def test_29_a_damaged_tag_of_a_broken_download_is_forgotten(tmp_path: Path) -> N
     for kept, tag in ((b'"abc"', '"abc"'), (b'"a\nb"', ""), (b"\xff\xfe", ""), (b"", "")):
         loader.tag.write_bytes(kept)
         assert loader._etag() == tag
+
+
+# 25. Definitions that do not fit
+
+
+def made_of(**more: Any) -> dict[str, Any]:
+    return {"images": 3, "use": "test", **more}
+
+
+HALF = [{"imresize": "1/2"}]
+DEFINITIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "a circle of two": (
+        {"A": made_of(**{"from": "B"}, hr=HALF), "B": made_of(**{"from": "A"}, hr=HALF)},
+        "(A -> B -> A|B -> A -> B): made from itself",
+    ),
+    "a circle of three, mixed": (
+        {"A": made_of(parts=["B"]), "B": made_of(**{"from": "C"}, hr=HALF), "C": made_of(parts=["A"])},
+        "made from itself",
+    ),
+    "a circle of LR": (
+        {"A": made_of(lr={"of": "B", "times": 2}), "B": made_of(lr={"of": "A", "times": 2})},
+        "made from itself",
+    ),
+    "a variant of another number": ({"A": made_of(**{"from": "Set5"}, hr=HALF)}, r"A: images says 3, but Set5 .*has 5"),
+    "LR of another number": ({"A": made_of(lr={"of": "Set5", "times": 2})}, r"A: images says 3, but Set5 .*has 5"),
+    "parts of another number": ({"A": made_of(parts=["Set5", "Set14"])}, "A: images says 3, but its parts have 19"),
+    "two faults": (
+        {"A": made_of(parts=["Nope"]), "B": made_of(parts=["Set5"])},
+        r"(?s)there is no data set 'Nope'.*B: images says 3, but its parts have 5",
+    ),
+    "a line feed in a name": ({"A\n": made_of()}, "does not match"),
+    "a line feed in a part": ({"A": made_of(names=["a", "b", "c\n"])}, r"A\.names"),
+    "a long name": ({"A" * 101: made_of()}, "too long"),
+    "an enormous number": ({"A": made_of(names={"format": "{}", "first": 10**40})}, r"A\.names"),
+    "an enormous ratio": ({"A": made_of(**{"from": "Tiny"}, hr=[{"imresize": "9" * 5000}])}, "does not match"),
+    "an image of 100 times the size": (
+        {"A": {**made_of(**{"from": "Set5"}, hr=[{"imresize": "100"}]), "images": 5}},
+        "enlarges by at most 8",
+    ),
+    "a hidden name": ({"A": made_of(names={"format": ".{}", "first": 1})}, "format"),
+    "a package that comes second": (
+        {
+            "A": made_of(
+                sources=[
+                    {"kind": "archive", "host": "h", "url": "https://x.example/a.zip"},
+                    {"kind": "package", "package": "skimage", "folder": "data", "files": ["a.png"]},
+                ]
+            )
+        },
+        "a package stands first",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", DEFINITIONS)
+def test_25_definitions_that_contradict_themselves(name: str) -> None:
+    extra, message = DEFINITIONS[name]
+    with pytest.raises(SrgridError, match=message):
+        registry.load_registry(extra)
+
+
+def test_25_definitions_nested_without_end() -> None:
+    deep: Any = "x"
+    for _ in range(5000):
+        deep = [deep]
+    with pytest.raises(SrgridError, match="nested too deeply"):
+        registry.load_registry({"A": made_of(names=deep)})
+
+
+def test_25_numbers_and_names_that_yaml_reads_in_another_way() -> None:
+    extra: Any = {2024: {"images": 3.0, "use": "test", "names": {"format": "{:02d}", "first": 1.0}}}
+    entry = registry.get("2024", extra)
+    assert (entry.name, entry.images, entry.image_names) == ("2024", 3, ("01", "02", "03"))
+
+
+def test_25_five_images_with_three_digests_are_not_verified(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    tiny["Tiny"]["images"] = 5
+    tiny = {"Tiny": tiny["Tiny"]}
+    for stage in (registry.get, registry.resolve):
+        with pytest.raises(SrgridError, match=r"Tiny: images says 5, but .*Tiny\.csv has the digests of 3"):
+            stage("Tiny", extra=tiny)
+    with pytest.raises(SrgridError, match="images says 5"):
+        fingerprint("Tiny", tmp_path / "m", tiny)
+    with pytest.raises(SrgridError, match="images says 5"):
+        fetch("Tiny", tmp_path / "out", tmp_path / "m", extra=tiny)
+
+
+def test_25_names_and_digests_must_agree(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    wrong = {**tiny, "Tiny": {**tiny["Tiny"], "names": ["a", "b", "x"]}}
+    with pytest.raises(SrgridError, match="Tiny: names and digests disagree: c, x"):
+        registry.get("Tiny", wrong)
+    wrong = {**tiny, "Tiny-half": {**tiny["Tiny-half"], "names": ["p", "q", "r"]}}
+    with pytest.raises(SrgridError, match="not those that it is made of: a, b, c, p, q, r"):
+        fetch("Tiny-half", tmp_path / "out", tmp_path / "m", extra=wrong)
+
+
+def test_25_parts_whose_images_would_share_names(tiny: dict[str, Any]) -> None:
+    one = {"images": 1, "use": "test"}
+    extra = {
+        "P": {**one, "names": ["Q_a"]},
+        "P_Q": {**one, "names": ["a"]},
+        "Both": {"images": 2, "use": "test", "parts": ["P", "P_Q"]},
+    }
+    with pytest.raises(SrgridError, match="two of its images would be called P_Q_a"):
+        registry.get("Both", extra)
+
+
+def test_25_a_package_that_is_missing_leaves_the_hosts_to_ask(tmp_path: Path) -> None:
+    sources_of = [
+        {"kind": "package", "package": "no_such_package.data", "folder": "x", "files": ["a.png"]},
+        {"kind": "archive", "host": "h", "url": "https://x.example/a.zip"},
+    ]
+    extra = {"P": {"images": 1, "use": "test", "sources": sources_of}}
+    with pytest.raises(SrgridError, match=r"https://x\.example/a\.zip: not downloaded, HF_HUB_OFFLINE"):
+        fetch("P", tmp_path / "out", extra=extra)
+
+
+# 18, 9, 29. File names and files of other kinds in mirrors
+
+
+def test_18_a_name_has_one_spelling(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    images.write(tmp_path / "m/Bar/HR" / f"{decomposed}.png", PIXELS["a"])
+    assert registry.resolve("Bar", tmp_path / "m").image_names == (composed,)
+    fetch("Bar", tmp_path / "out", tmp_path / "m")
+    assert list(read_manifest(tmp_path / "out")["files"]) == [f"{composed}.png"]
+    rows = digests.digest_rows(decomposed, f"{decomposed}_original", PIXELS["a"])
+    digests.write_digests(tmp_path / "Bar.csv", rows)
+    entry = registry.get("Bar", {"Bar": {"images": 1, "use": "test", "digests": str(tmp_path / "Bar.csv")}})
+    assert entry.image_names == (composed,)
+    for stem in (composed, decomposed, f"{composed}_original", f"{decomposed}_original"):
+        assert entry.image_of(stem) == composed
+
+
+def test_18_two_spellings_of_one_name_are_two_files_too_many(tmp_path: Path) -> None:
+    for stem in ("caf\u00e9", "cafe\u0301"):
+        images.write(tmp_path / "m/Bar/HR" / f"{stem}.png", PIXELS["a"])
+    with pytest.raises(SrgridError, match=r"same name|twice"):
+        fetch("Bar", tmp_path / "out", tmp_path / "m")
+
+
+def test_09_one_foreign_name_does_not_shift_all_others(tmp_path: Path) -> None:
+    """0801 is an image of the validation set; it was taken for 0003."""
+    for number in (1, 2, 801):
+        images.write(tmp_path / "m/Mine/HR" / f"{number:04d}.png", PIXELS["a"])
+    extra = {"Mine": {"images": 3, "use": "train", "names": {"format": "{:04d}", "first": 1}}}
+    with pytest.raises(SrgridError, match=r"Mine: .* holds 0801 where 0003 should be"):
+        fetch("Mine", tmp_path / "out", tmp_path / "m", extra=extra)
+
+
+@pytest.mark.parametrize("other", ["a pipe", "a folder", "a dangling link"])
+def test_29_what_is_no_file_in_a_mirror_is_named_and_nothing_hangs(
+    tmp_path: Path, tiny: dict[str, Any], other: str
+) -> None:
+    intruder = tmp_path / "m/Tiny/HR/x.png"
+    if other == "a pipe":
+        os.mkfifo(intruder)
+    elif other == "a folder":
+        intruder.mkdir()
+    else:
+        intruder.symlink_to("nowhere.png")
+    for step in (lambda: fetch("Tiny", tmp_path / "out", tmp_path / "m", extra=tiny),):
+        with pytest.raises(SrgridError, match=r"x\.png"):
+            step()
+    with pytest.raises(SrgridError, match=r"x\.png"):
+        fingerprint("Tiny", tmp_path / "m", tiny)
+
+
+def test_29_a_pipe_instead_of_a_digest_file(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    (tmp_path / "Tiny.csv").unlink()
+    os.mkfifo(tmp_path / "Tiny.csv")
+    with pytest.raises(SrgridError, match=r"Tiny\.csv: missing or damaged digest file"):
+        registry.get("Tiny", tiny)
+
+
+@pytest.mark.parametrize("name", ["..", ".", "", ".hidden", "a/b", "a\nb", "x" * 300, "caf\udce9"])
+def test_29_a_folder_of_the_mirror_that_is_no_name_of_a_set(tmp_path: Path, name: str) -> None:
+    images.write(tmp_path / "m/HR/a.png", PIXELS["a"])
+    images.write(tmp_path / "HR/a.png", PIXELS["a"])
+    with pytest.raises(SrgridError, match="unknown data set") as caught:
+        registry.resolve(name, tmp_path / "m")
+    str(caught.value).encode()
+
+
+# 29. Digest files
+
+GOOD = "image,original,width,height,channels,sha256,thumbprint\n"
+SHA, SMALL = "0" * 63 + "1", "7f" * 64
+DIGESTS = {
+    "empty": ("", "no column image"),
+    "other columns": ("image,width\na,3\n", "no column original"),
+    "semicolons": (GOOD.replace(",", ";") + f"a;a;9;9;3;{SHA};{SMALL}\n", "no column"),
+    "short row": (GOOD + "a,a,9\n", "line 2"),
+    "long row": (GOOD + f"a,a,9,9,3,{SHA},{SMALL}\na,,8,8,3,{SHA},,x,y\na,,8,8,3,{SHA},,x,y\n", "line 4"),
+    "path": (GOOD + f"../../a,a,9,9,3,{SHA},{SMALL}\n", "no name of an image"),
+    "no name": (GOOD + f",a,9,9,3,{SHA},{SMALL}\n", "no name of an image"),
+    "control character": (GOOD + f'"a\rb",a,9,9,3,{SHA},{SMALL}\n', "no name of an image"),
+    "not hexadecimal": (GOOD + f"a,a,9,9,3,{SHA[:-1]}g,{SMALL}\n", "64 hexadecimal"),
+    "upper case": (GOOD + f"a,a,9,9,3,{'A' * 64},{SMALL}\n", "64 hexadecimal"),
+    "negative": (GOOD + f"a,a,-9,9,3,{SHA},{SMALL}\n", "no size in pixels"),
+    "enormous": (GOOD + f"a,a,{'9' * 5000},9,3,{SHA},{SMALL}\n", "no size in pixels"),
+    "two channels": (GOOD + f"a,a,9,9,2,{SHA},{SMALL}\n", "channels"),
+    "thumbprint": (GOOD + f"a,a,9,9,3,{SHA},7f7f\n", "2 bytes, not 64"),
+    "twice": (GOOD + f"a,a,9,9,3,{SHA},{SMALL}\na,,9,9,3,{SHA},{SMALL}\n", "comes twice"),
+    "larger crop": (GOOD + f"a,a,9,9,3,{SHA},{SMALL}\na,,12,9,3,{SHA},\n", "no crop"),
+    "one picture, two names": (GOOD + f"a,a,9,9,3,{SHA},{SMALL}\nb,b,9,9,3,{SHA},{SMALL}\n", "same pixels"),
+    "field without end": (GOOD + f'a,"{"x" * 200_000}', "field larger"),
+    "NUL": (GOOD + "a\0,a,9,9,3,x,y\n", "no name|NUL|64 hex"),
+    "quote": (GOOD + f'"a"b,a,9,9,3,{SHA},{SMALL}\n', "expected"),
+}
+
+
+@pytest.mark.parametrize("name", DIGESTS)
+def test_29_a_digest_file_that_is_none(tmp_path: Path, name: str) -> None:
+    content, message = DIGESTS[name]
+    (tmp_path / "d.csv").write_text(content)
+    with pytest.raises(SrgridError, match=rf"d\.csv: missing or damaged digest file \(.*({message})"):
+        digests.read_digests(tmp_path / "d.csv")
+
+
+def test_29_any_damage_to_a_digest_file_ends_in_a_message_or_in_a_file_of_the_same_form(
+    tmp_path: Path, tiny: dict[str, Any]
+) -> None:
+    random = Random("29 digests")
+    whole = (tmp_path / "Tiny.csv").read_bytes()
+    refused, trials = 0, int(os.environ.get("SRGRID_FUZZ", "200"))
+    for number in range(trials):
+        file = tmp_path / f"d{number}.csv"
+        file.write_bytes(damaged(whole, random))
+        try:
+            for known in digests.read_digests(file).values():
+                assert (len(known.sha256), known.thumbprint.shape) == (64, (64,))
+        except SrgridError as error:
+            str(error).encode()
+            refused += 1
+    assert trials // 4 < refused < trials
+
+
+def test_29_a_digest_file_saved_by_a_spreadsheet(tmp_path: Path, tiny: dict[str, Any]) -> None:
+    text = (tmp_path / "Tiny.csv").read_text()
+    (tmp_path / "d.csv").write_bytes(b"\xef\xbb\xbf" + text.replace("\n", "\r\n").encode())
+    assert list(digests.read_digests(tmp_path / "d.csv")) == list(PIXELS)
+
+
+def test_29_every_built_in_digest_file_passes() -> None:
+    for name in registry.names():
+        registry.check_names(registry.get(name), registry.load_registry())

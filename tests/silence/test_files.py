@@ -383,6 +383,7 @@ def test_17_long_names_and_umask(tmp_path):
 
 STUCK = """
 import signal, sys, srgrid.degrade
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the children of a background job
 def stuck(*_):
     print("ready", flush=True)
     signal.pause()

@@ -13,7 +13,7 @@ from srgrid.errors import SrgridError
 from srgrid.records import CELL, check_files, flatten, read_record
 from srgrid.report.tables import cells, read_scores
 
-_MAY_DIFFER = ("device", "kind", "degradation", "tile", "batch", "threads")
+_MAY_DIFFER = ("lr", "device", "kind", "degradation", "tile", "batch", "threads")
 _SECTIONS = {
     "methods": "upscale again with one model and one code, then score",
     "lr": "make the LR images and what follows from them again",
