@@ -159,7 +159,9 @@ def _order(grid: pd.DataFrame, provenance: Mapping[str, Any]) -> dict[str, list[
         named, held = list(_config(provenance).get(key) or []), distinct(grid, column)
         beyond = [str(value) for value in held if named and value not in named]
         if beyond:
-            raise SrgridError(f"grid.csv holds the {column} {beyond[0]}, which the config does not name: make it again")
+            raise SrgridError(
+                f"grid.csv holds the {column} {beyond[0]}, which the config of provenance.json lacks: make it again"
+            )
         order[column] = named or held
     return order
 

@@ -55,17 +55,11 @@ def read_cells(parts: Iterable[Path]) -> list[ScoredCell]:
     found = []
     for part in map(Path, parts):
         record = read_record(part.with_suffix(".json"), "cell", f"score {part} again")
-        check_files(part.parent, {part.name: str(record.get("csv"))}, "score it again")
+        check_files(part.parent, {part.name: record["csv"]}, "score it again")
         scores = read_scores(part)
-        scored = ScoredCell(part, scores, record)
-        try:
-            scored.made_of()
-            cell = tuple(record["cell"][key] for key in CELL)
-        except (AttributeError, KeyError, TypeError):
-            raise SrgridError(f"{part.with_suffix('.json')}: lacks what a cell's record has; score it again") from None
-        if cells(scores) != [cell]:
+        if cells(scores) != [tuple(record["cell"][key] for key in CELL)]:
             raise SrgridError(f"{part}: holds another cell than its record says; score it again")
-        found.append(scored)
+        found.append(ScoredCell(part, scores, record))
     return found
 
 
