@@ -11,8 +11,7 @@ import pandas as pd
 
 from srgrid.code import NOT_INSTALLED, code_identity
 from srgrid.errors import SrgridError
-from srgrid.provenance import TABLE_NAMES
-from srgrid.records import check_files, flatten, read_record, tables_record
+from srgrid.records import TABLE_NAMES, check_files, flatten, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.intervals import read_intervals
 from srgrid.report.published import Published, published
@@ -159,7 +158,9 @@ def _order(grid: pd.DataFrame, provenance: Mapping[str, Any]) -> dict[str, list[
         named, held = list(_config(provenance).get(key) or []), distinct(grid, column)
         beyond = [str(value) for value in held if named and value not in named]
         if beyond:
-            raise SrgridError(f"grid.csv holds the {column} {beyond[0]}, which the config does not name: make it again")
+            raise SrgridError(
+                f"grid.csv holds the {column} {beyond[0]}, which the config of provenance.json lacks: make it again"
+            )
         order[column] = named or held
     return order
 
