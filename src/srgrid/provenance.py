@@ -12,15 +12,14 @@ from typing import Any
 from srgrid.code import code_identity, version
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest, set_identity
+from srgrid.records import TABLE_NAMES, read_object, tables_record, write_record
 from srgrid.records import file_digest as file_digest  # noqa: PLC0414 (also known under this module's name)
-from srgrid.records import read_object, tables_record, write_record
 
 PACKAGES = (
     *("srgrid", "snakemake", "torch", "datasets", "scikit-image", "numpy", "scipy", "pandas", "pillow"),
     *("matplotlib", "jinja2", "safetensors", "huggingface_hub"),
 )
 
-TABLE_NAMES = ("grid.csv", "scores.csv", "intervals.csv")
 STEPS = {"score": "srgrid.scoring", "grid": "srgrid.report.grid", "upscale": "srgrid.upscale"}
 
 

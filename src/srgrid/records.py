@@ -22,6 +22,7 @@ from srgrid.files import staged_file
 
 CELL = ["dataset", "scale", "method", "protocol"]
 TABLES = "tables.json"
+TABLE_NAMES = ("grid.csv", "scores.csv", "intervals.csv")
 _SEAL = "record_sha256"
 _GRID_AGAIN = "make the grid again (srgrid grid)"
 

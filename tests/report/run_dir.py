@@ -12,8 +12,7 @@ from srgrid import images, scoring
 from srgrid.code import code_identity
 from srgrid.files import write_manifest
 from srgrid.metrics import PROTOCOLS as RULES
-from srgrid.provenance import TABLE_NAMES
-from srgrid.records import file_digest, read_object, write_record
+from srgrid.records import TABLE_NAMES, file_digest, read_object, write_record
 from srgrid.report.figures import figure
 from srgrid.report.grid import grid, make_grid
 from srgrid.report.intervals import intervals

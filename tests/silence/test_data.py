@@ -1,5 +1,7 @@
 """Data sets: what changed is noticed, what is damaged is refused, what is wrong is named."""
 
+import errno
+import fcntl
 import gzip
 import io
 import os
@@ -18,7 +20,7 @@ import pytest
 
 from srgrid import images
 from srgrid.code import code_identity
-from srgrid.data import digests, download, fetch, registry, sources
+from srgrid.data import digests, download, fetch, hub, load, registry, sources
 from srgrid.data.archive import extract
 from srgrid.data.fingerprint import fingerprint
 from srgrid.data.take import take
@@ -636,3 +638,69 @@ def test_29_a_digest_file_saved_by_a_spreadsheet(tmp_path: Path, tiny: dict[str,
 def test_29_every_built_in_digest_file_passes() -> None:
     for name in registry.names():
         registry.check_names(registry.get(name), registry.load_registry())
+
+
+# 29, 2. Tables in the cache
+
+
+def cut_short(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
+
+
+def emptied(file: Path) -> None:
+    file.write_bytes(b"")
+
+
+def overwritten(file: Path) -> None:
+    file.write_bytes(Random("arrow").randbytes(file.stat().st_size))
+
+
+def a_name_changed(file: Path) -> None:
+    content = file.read_bytes()
+    file.write_bytes(content.replace(b"a.png", b"z.png").replace(b"abc", b"abz"))
+
+
+@pytest.mark.parametrize("damage", [cut_short, emptied, overwritten, a_name_changed])
+def test_29_a_damaged_table_in_the_cache_is_made_again(
+    tmp_path: Path, tiny: dict[str, Any], damage: Callable[[Path], None]
+) -> None:
+    load("Tiny", 2, mirror=tmp_path / "m", extra=tiny)
+    (file,) = (tmp_path / "cache/tables").glob("*.arrow")
+    damage(file)
+    table = load("Tiny", 2, mirror=tmp_path / "m", extra=tiny)
+    assert table["name"][:] == list(PIXELS)
+    assert all((np.asarray(row["hr"]) == PIXELS[row["name"]]).all() for row in table)
+
+
+def test_02_a_table_made_by_other_code_is_made_again(
+    tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load("Tiny", 2, mirror=tmp_path / "m", extra=tiny)
+    (first,) = (tmp_path / "cache/tables").glob("*.arrow")
+    monkeypatch.setattr(hub, "code_identity", lambda module: {"source": "of tomorrow"})
+    load("Tiny", 2, mirror=tmp_path / "m", extra=tiny)
+    assert {first} < set((tmp_path / "cache/tables").glob("*.arrow"))
+
+
+def test_29_a_cache_that_cannot_be_is_named(
+    tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    monkeypatch.setenv("SRGRID_CACHE", str(tmp_path / "file/cache"))
+    for step in (
+        lambda: load("Tiny", 2, mirror=tmp_path / "m", extra=tiny),
+        lambda: fetch("Set5", tmp_path / "out"),
+    ):
+        with pytest.raises(SrgridError, match=r"file/cache: Not a directory.*SRGRID_CACHE names another"):
+            step()
+
+
+def test_29_a_cache_without_locks_is_used_with_a_warning(
+    tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise OSError(errno.ENOTSUP, "Operation not supported")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    assert load("Tiny", 2, mirror=tmp_path / "m", extra=tiny)["name"][:] == list(PIXELS)
+    assert "has no locks" in capfd.readouterr().err

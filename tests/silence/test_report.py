@@ -458,6 +458,17 @@ def test_11_an_infinite_value_is_json(run, monkeypatch):
     assert (shown[0]["image"], shown[0]["value_db"]) == ("camera", None)
 
 
+def test_22_pictures_are_of_the_images_that_were_scored(run):
+    images.write(run / f"SR/{MODEL}/x2/coffee.png", images.read(run / f"SR/{MODEL}/x2/coffee.png") // 2)
+    describe_sr(run, MODEL, 2)  # made again, with a manifest of its own
+    with pytest.raises(SrgridError, match=rf"{MODEL}/x2: other images than those that were scored; score them again"):
+        draw(run, "photos", 2)
+    srs = {MODEL: run / f"SR/{MODEL}/x2"}
+    cell = {"dataset": "photos", "scale": 2, "protocol": "rgb8"}
+    with pytest.raises(SrgridError, match="other images than those that were scored"):
+        previews(run / "scores.csv", run / "HR", srs, **cell, out_dir=run / "previews/x2")
+
+
 # 23: leftovers
 
 

@@ -21,7 +21,8 @@ from srgrid.data.archive import extract
 from srgrid.data.registry import Dataset, Source
 from srgrid.data.sources import Origin
 from srgrid.errors import SrgridError
-from srgrid.files import scratch_dir
+from srgrid.files import scratch_dir, trouble
+from srgrid.lock import hold
 from srgrid.progress import track
 
 CHUNK = 1 << 16  # at most this much of a broken connection is lost
@@ -44,6 +45,20 @@ def cache_folder() -> Path:
     import pooch
 
     return Path(os.environ.get("SRGRID_CACHE") or pooch.os_cache("srgrid"))
+
+
+@contextmanager
+def held_cache(name: str) -> Iterator[Path]:
+    """The cache folder, made if need be, with NAME.lock in it held. Raises SrgridError if it cannot be written."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / f"{name}.lock").open("a")
+    except OSError as error:
+        raise SrgridError(f"{trouble(error, folder)}; SRGRID_CACHE names another cache folder") from None
+    with lock:
+        hold(lock, wait=True)
+        yield folder
 
 
 def offline() -> bool:
@@ -77,14 +92,11 @@ def download(source: Source, patience: Patience | None = None) -> Path:
     Raises SrgridError if downloads are forbidden, the host cannot be reached or sends something else.
     """
     import pooch
-    from filelock import FileLock
 
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     name = _cache_name(source)
-    fetcher = Resumable(folder / f"{name}.part", patience or Patience(), bool(source.checksum), source.bytes)
     pooch.get_logger().setLevel(logging.WARNING)
-    with FileLock(folder / f"{name}.lock"):  # two jobs may want one archive
+    with held_cache(name) as folder:  # two jobs may want one archive
+        fetcher = Resumable(folder / f"{name}.part", patience or Patience(), bool(source.checksum), source.bytes)
         try:
             return _retrieve(source, name, folder, fetcher)
         except _WrongChecksumError:

@@ -111,7 +111,7 @@ class Pack:
 
     @classmethod
     def open(cls, path: str | Path, verify: bool = True) -> Pack:
-        """Map a pack; `verify` reads the samples too. Raises SrgridError if it is missing, torn, or digests differ."""
+        """Map a pack. Raises SrgridError if it is missing, torn or damaged; not `verify` trusts the samples."""
         path = Path(path)
         manifest, start = _read_head(path)
         _check_manifest(path, manifest)
@@ -172,11 +172,8 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
     try:
         scale, end = manifest["scale"], 0
         entries = [Entry(**entry) for entry in manifest["images"]]
-        numbers = [
-            scale,
-            manifest["bytes"],
-            *(n for e in entries for n in (e.height, e.width, e.hr_offset, e.lr_offset)),
-        ]
+        numbers = [scale, manifest["bytes"]]
+        numbers += [n for e in entries for n in (e.height, e.width, e.hr_offset, e.lr_offset)]
         good = bool(entries) and isinstance(manifest["sha256"], str) and all(isinstance(e.name, str) for e in entries)
         good = good and all(type(number) is int and number >= 0 for number in numbers) and scale > 0
         for entry in entries if good else []:

@@ -142,10 +142,12 @@ def _check_zip(path: Path, raw: bytes) -> None:
 
 
 def _why_not(error: Exception) -> str:
-    named = re.search(r"GLOBAL (\S+)|Unsupported class (\S+)|Unsupported operand", str(error))
+    named = re.search(r"GLOBAL (\S+)|Unsupported class (\S+)", str(error))
     if named:
-        what = f" ({named[1] or named[2]})" if named[1] or named[2] else ""
-        return f"holds more than plain tensors{what}, could run code, and is refused; save model.state_dict() alone"
+        return (
+            f"holds more than plain tensors ({named[1] or named[2]}), could run code, and is refused;"
+            " save model.state_dict() alone"
+        )
     return f"torn, or holds more than plain tensors (refused: {_short(error)}); fetch it again"
 
 

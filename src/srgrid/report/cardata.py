@@ -11,8 +11,7 @@ import pandas as pd
 
 from srgrid.code import NOT_INSTALLED, code_identity
 from srgrid.errors import SrgridError
-from srgrid.provenance import TABLE_NAMES
-from srgrid.records import check_files, flatten, read_record, tables_record
+from srgrid.records import TABLE_NAMES, check_files, flatten, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.intervals import read_intervals
 from srgrid.report.published import Published, published

@@ -11,12 +11,14 @@ import pandas as pd
 
 from srgrid.errors import SrgridError
 from srgrid.records import CELL, check_files, flatten, read_record
+from srgrid.report.sources import sr_key
 from srgrid.report.tables import cells, read_scores
 
 _MAY_DIFFER = ("lr", "device", "kind", "degradation", "tile", "batch", "threads")
 _SECTIONS = {
     "methods": "upscale again with one model and one code, then score",
     "lr": "make the LR images and what follows from them again",
+    "sr": "score again",
     "hr": "score all of them on the same HR images",
     "protocols": "score all of them under one definition",
     "code": "score all of them with the same srgrid and packages",
@@ -40,6 +42,7 @@ class ScoredCell:
         found: dict[str, dict[str, Any]] = {
             "methods": {f"{method} x{scale}": kept},
             "lr": {} if sr["lr"] is None else {f"{dataset} x{scale} under {protocol}": sr["lr"]},
+            "sr": {sr_key(dataset, scale, method, protocol): {key: sr[key] for key in ("images", "sha256")}},
             "hr": {dataset: self.record["hr"]},
             "protocols": {protocol: self.record["protocol"]},
             "code": {"score": self.record["code"]},

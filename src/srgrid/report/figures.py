@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_file
-from srgrid.records import file_digest, write_record
+from srgrid.records import file_digest, tables_record, write_record
 from srgrid.report.choose import Choice, Crop, check_crop, choose_crop, choose_images
-from srgrid.report.sources import load_pair, open_folders
+from srgrid.report.sources import check_scored, load_pair, open_folders
 from srgrid.report.tables import recorded_scores
 
 Image = NDArray[np.generic]
@@ -256,6 +256,7 @@ def figure(
         keep_apart(out, scores_csv, hr_dir, *sr_dirs.values())
     scores = recorded_scores(scores_csv)
     hr_folder, sr_folders = open_folders(hr_dir, sr_dirs)
+    check_scored(tables_record(Path(scores_csv).parent), hr_folder, sr_folders, (dataset, scale, protocol))
     picked = choose_images(scores, dataset, scale, protocol)
     if images is not None:
         picked = [Choice("given by the caller", name, float("nan"), "") for name in images]

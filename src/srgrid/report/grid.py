@@ -9,7 +9,7 @@ import pandas as pd
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
-from srgrid.records import TABLES, file_digest, write_record
+from srgrid.records import TABLE_NAMES, TABLES, file_digest, write_record
 from srgrid.report.cells import check_agreement, devices, read_cells
 from srgrid.report.intervals import intervals
 from srgrid.report.tables import (
@@ -42,7 +42,7 @@ def make_grid(parts: Sequence[Path], out_dir: Path, order: Order | None = None) 
     collect(parts, scores, order)
     grid(scores, out_dir / "grid.csv")
     intervals(scores, out_dir / "intervals.csv")
-    digests = {name: file_digest(out_dir / name) for name in ("scores.csv", "grid.csv", "intervals.csv")}
+    digests = {name: file_digest(out_dir / name) for name in TABLE_NAMES}
     made_of["code"]["grid"] = code_identity("srgrid.report.grid")
     write_record(out_dir / TABLES, "tables", {"sha256": digests, "devices": devices(scored), **made_of})
 

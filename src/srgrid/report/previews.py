@@ -11,10 +11,10 @@ from PIL import Image as Pillow
 from srgrid.errors import SrgridError
 from srgrid.files import PREVIEWS, keep_apart, staged_dir, write_manifest
 from srgrid.images import describe_folder
-from srgrid.records import file_digest, write_record
+from srgrid.records import file_digest, tables_record, write_record
 from srgrid.report.choose import Choice, Crop, choose_crop, choose_images, luma
 from srgrid.report.figures import crop_size
-from srgrid.report.sources import load_pair, open_folders
+from srgrid.report.sources import check_scored, load_pair, open_folders
 from srgrid.report.tables import recorded_scores
 
 Image = NDArray[np.generic]
@@ -47,6 +47,7 @@ def previews(
         raise SrgridError(f"No SR folders for {out_dir}: give at least bicubic's.")
     keep_apart(out_dir, scores_csv, hr_dir, *sr_dirs.values())
     hr, srs = open_folders(hr_dir, sr_dirs)
+    check_scored(tables_record(Path(scores_csv).parent), hr, srs, (dataset, scale, protocol))
     chosen = choose_images(recorded_scores(scores_csv), dataset, scale, protocol, count=count)
     with staged_dir(Path(out_dir)) as staged:
         entries = [

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
+from srgrid.files import set_identity
 from srgrid.made import ImageFolder, open_images
 from srgrid.names import stem
 
@@ -35,6 +37,27 @@ def load_pair(hr: ImageFolder, srs: Mapping[str, ImageFolder], name: str) -> tup
             f"{hr.files[name]} is {whole.shape[1]} x {whole.shape[0]} pixels, smaller than its SR, {width} x {height}."
         )
     return whole[:height, :width], found
+
+
+def check_scored(
+    tables: Mapping[str, Any], hr: ImageFolder, srs: Mapping[str, ImageFolder], cell: tuple[str, int, str]
+) -> None:
+    """Raise SrgridError, naming the folder, unless the images are those that were scored (dataset, scale, protocol).
+
+    `tables` is the record of the scores' tables. Folders without a manifest, and what it does not list, are let pass.
+    """
+    dataset, scale, protocol = cell
+    known = {method: tables.get("sr", {}).get(sr_key(dataset, scale, method, protocol)) for method in srs}
+    for folder, scored in [(hr, tables.get("hr", {}).get(dataset)), *((srs[m], known[m]) for m in srs)]:
+        if folder.made_by is None or scored is None:
+            continue
+        if set_identity({name: entry["sha256"] for name, entry in folder.noted.items()}) != scored:
+            raise SrgridError(f"{folder.path}: other images than those that were scored; score them again")
+
+
+def sr_key(dataset: str, scale: int | str, method: str, protocol: str) -> str:
+    """The name of a cell's SR images in the record of the tables."""
+    return f"{dataset} x{scale} {method} under {protocol}"
 
 
 def _load(folder: ImageFolder, name: str) -> Image:
