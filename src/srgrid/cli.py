@@ -5,11 +5,9 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import signal
 import sys
 from enum import IntEnum
 from pathlib import Path
-from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -17,6 +15,7 @@ import typer
 from srgrid import __version__
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, trouble
+from srgrid.signals import Signalled, raise_when_stopped
 from srgrid.train.stop import Interrupted
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -33,39 +32,20 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-class _Signalled(BaseException):
-    """SIGTERM or SIGHUP, raised where the program is, so that what is half-written is removed."""
-
-
-def _raise_signal(signum: int, frame: FrameType | None) -> None:
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(each, signal.SIG_IGN)  # a second one must not break the cleaning up
-    raise _Signalled(signum)
-
-
-def _clean_up_when_stopped() -> None:
-    for each in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(each) is signal.SIG_DFL:  # nohup ignores SIGHUP
-            signal.signal(each, _raise_signal)
-
-
 def main() -> NoReturn:
     """Run the command line; report what a user can mend in one message, without a traceback."""
     # One thread per process for the numpy steps: several run side by side, and more threads make them slower.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
-    _clean_up_when_stopped()
+    raise_when_stopped()
     try:
         _run()
     except SrgridError as error:
         _stop(f"error: {error}", Exit.BAD_INPUT)
-    except Interrupted as stopped:
+    except (Interrupted, Signalled) as stopped:
         _stop(str(stopped), stopped.exit_status)
     except KeyboardInterrupt:
         _stop("interrupted; nothing half-written is left", Exit.INTERRUPTED)
-    except _Signalled as stopped:
-        signum = signal.Signals(stopped.args[0])
-        _stop(f"stopped by {signum.name}; nothing half-written is left", 128 + signum)
     except BrokenPipeError:
         _drop_stdout()
         sys.exit(int(Exit.READER_GONE))
@@ -286,7 +266,7 @@ def train(
 def upscale(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="An image, or a folder of images.")],
     output: Annotated[Path, typer.Argument(help="An image, or a folder to make.")],
-    model: Annotated[str, typer.Option(help="bicubic, a model name, or a weights file.")],
+    model: Annotated[str, typer.Option(help="bicubic, a model name, a weights file, a folder or a hub id.")],
     scale: Scale,
     degradation: Annotated[str, typer.Option(help="bicubic only: which kernel enlarges.")] = "matlab",
     kind: Annotated[str, typer.Option(help="8bit (PNG) or float (.npy, never rounded).")] = "8bit",
@@ -295,13 +275,23 @@ def upscale(
     precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     threads: Annotated[int | None, typer.Option(min=1, help="Threads for PyTorch.")] = None,
+    rgb_range: Annotated[
+        float | None,
+        typer.Option(help="Range of inputs, 1 or 255, where another project's checkpoint does not tell it."),
+    ] = None,
     compare: Annotated[Path | None, typer.Option(help="Also write bicubic | SR side by side (one image).")] = None,
 ) -> None:
     """Super-resolve an image or a folder."""
     from srgrid import upscale as steps
 
     options = steps.Options(
-        kind=kind, ensemble=ensemble, tile=tile, precision=precision, device=device, threads=threads
+        kind=kind,
+        ensemble=ensemble,
+        tile=tile,
+        precision=precision,
+        device=device,
+        threads=threads,
+        rgb_range=rgb_range,
     )
     steps.upscale_path(source, output, model, scale, degradation=degradation, options=options, compare=compare)
 
@@ -315,9 +305,8 @@ def grid(
     """Collect scores into scores.csv, and the grid and its confidence intervals from them alone."""
     from srgrid.report.grid import make_grid
 
-    records = [part.with_suffix(".json") for part in parts]
-    for name in ("scores.csv", "grid.csv", "intervals.csv", "tables.json"):
-        keep_apart(out_dir / name, *parts, *records)
+    for name in ("scores.csv", "grid.csv", "intervals.csv"):
+        keep_apart(out_dir / name, *parts)
     make_grid(parts, out_dir, _object(order, "--order") or None)
 
 
@@ -430,6 +419,6 @@ def audit(
     """Hold the grid against the published one, cell by cell, and measure what each protocol choice is worth."""
     from srgrid.report.audit import write_audit
 
-    for name in ("audit.csv", "effects.csv", "columns.csv", "audit.json"):
-        keep_apart(run_dir / name, *parts, *(part.with_suffix(".json") for part in parts))
+    for name in ("audit.csv", "effects.csv", "columns.csv"):
+        keep_apart(run_dir / name, *parts)
     write_audit(run_dir, parts)

@@ -13,6 +13,7 @@ from srgrid import images
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, write_manifest
+from srgrid.grey import as_published
 from srgrid.images import Array
 from srgrid.made import open_images
 from srgrid.metrics import Protocol
@@ -70,6 +71,7 @@ def degradation_of(protocol: Protocol) -> str:
 def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab") -> None:
     """Write the LR image (PNG) of every image in `hr_dir`, and a manifest, to `out_dir`; all of them or nothing.
 
+    Of a grey HR image (`srgrid.grey.is_grey`) LR has one channel, however HR is stored.
     Raises SrgridError, naming the file, for an image that cannot be read or is smaller than the scale, and if `out_dir`
     is `hr_dir`, or one lies in the other.
     """
@@ -78,12 +80,13 @@ def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab"
     recipe = get_degradation(degradation)
     folder = open_images(hr_dir)
     keep_apart(out_dir, hr_dir, *folder.files.values())
+    images.check_all(folder.files.values())
     entries = {}
     with staged_dir(out_dir) as staged:
         for stem, file in track(list(folder.files.items()), f"LR x{scale} {degradation} {hr_dir}"):
             hr = folder.read(file)
             try:
-                lr = recipe.shrink(hr, scale)
+                lr = recipe.shrink(as_published(hr), scale)
             except SrgridError as error:
                 raise SrgridError(f"{file}: {error}") from None
             images.write(staged / f"{stem}.png", lr)

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from srgrid.errors import SrgridError
+from srgrid.names import some
 
 MANIFEST = "manifest.json"
 PREVIEWS = "previews.json"
@@ -147,11 +148,6 @@ def _refuse_foreign(place: Path, out: Path) -> None:
     foreign = sorted(name for name in held if name not in listed or (place / name).is_dir())
     if foreign:
         raise SrgridError(f"{out}: holds {some(foreign)}, not made by srgrid; move it away, or choose another folder")
-
-
-def some(names: list[str]) -> str:
-    """The first five names, and how many more."""
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 def _swap(staged: Path, place: Path, old: Path) -> None:

@@ -1,20 +1,25 @@
-"""Advisory file locks that die with their process, on file systems that have them."""
+"""Holding an open file for one process. The kernel drops the lock with the process, however it ends."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import sys
+from functools import cache
 from typing import IO
 
-_NO_LOCKS = (errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK)
+from srgrid.errors import SrgridError
+
+# What a file system without locks answers: Lustre without `flock` (ENOSYS), FUSE and others (ENOTSUP, EOPNOTSUPP),
+# NFS without a lock daemon (ENOLCK).
+_NO_LOCKS = {errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK}
 
 
 def hold(file: IO[str], *, wait: bool) -> bool:
-    """Lock an open file for this process until it is closed. False if another process holds it and we do not wait.
+    """Lock an open file until it is closed or this process ends; returns False if another process holds it.
 
-    Some file systems (Lustre mounted without flock, some NFS) have no locks: a warning on stderr says so, and the
-    answer is True.
+    wait: stay until the other process lets go. On a file system that has no locks a warning is printed once, and the
+    answer is True: nobody can be kept out there. Raises SrgridError for any other failure.
     """
     try:
         fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
@@ -22,9 +27,18 @@ def hold(file: IO[str], *, wait: bool) -> bool:
         return False
     except OSError as error:
         if error.errno not in _NO_LOCKS:
-            raise
-        print(
-            f"{file.name}: this file system has no locks ({error.strerror}); see to it that no second run writes here",
-            file=sys.stderr,
-        )
+            raise SrgridError(
+                f"{file.name}: cannot be locked ({error.strerror}); use a folder on another disk"
+            ) from None
+        _warn(str(file.name), str(error.strerror))
     return True
+
+
+@cache
+def _warn(name: str, reason: str) -> None:
+    print(
+        f"srgrid: {name}: this file system has no locks ({reason}); going on without one."
+        " Start no second run in this folder.",
+        file=sys.stderr,
+        flush=True,
+    )

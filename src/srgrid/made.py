@@ -12,7 +12,8 @@ import numpy.typing as npt
 
 from srgrid import images
 from srgrid.errors import SrgridError
-from srgrid.files import MANIFEST, is_sha256, read_manifest, set_identity, some
+from srgrid.files import MANIFEST, is_sha256, read_manifest, set_identity
+from srgrid.names import some, taken
 
 _AGAIN = "delete the folder and make it again"
 
@@ -79,7 +80,7 @@ def _list(folder: Path, floats: bool) -> list[Path]:
     arrays = sorted(p for p in folder.glob("*.npy") if not p.name.startswith(".")) if floats and folder.is_dir() else []
     if not arrays:
         return images.list_images(folder)
-    mixed = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in images.EXTENSIONS)
+    mixed = sorted(file.name for file in folder.iterdir() if taken(file))
     if mixed:
         raise SrgridError(f"{folder}: holds float arrays (.npy) and images ({some(mixed)}); keep one of the two kinds")
     return arrays

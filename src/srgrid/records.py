@@ -9,8 +9,13 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn
+
+import yaml
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import best_match
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
@@ -43,13 +48,24 @@ def write_record(path: Path, kind: str, record: Mapping[str, Any]) -> None:
 def read_record(path: Path, kind: str, again: str) -> dict[str, Any]:
     """A record as it was written. `again` says what to do otherwise.
 
-    Raises SrgridError when the file is missing, damaged, edited, or of another kind.
+    Raises SrgridError when the file is missing, damaged, edited, of another kind, or of another shape.
     """
     loaded = read_object(path, again)
     seal = loaded.pop(_SEAL, None)
     if seal != _seal(loaded) or loaded.get("kind") != kind:
         raise SrgridError(f"{path}: edited, damaged, or no {kind} record of this version; {again}")
+    error = best_match(_validator(kind).iter_errors(loaded))
+    if error is not None:
+        key = ".".join(map(str, error.absolute_path)) or "top level"
+        raise SrgridError(f"{path}: {key}: {error.message[:300]}; {again}")
     return loaded
+
+
+@cache
+def _validator(kind: str) -> Draft202012Validator:
+    """Of the shape of one kind of record: records.schema.yaml."""
+    schema = yaml.safe_load(Path(__file__).with_name("records.schema.yaml").read_text(encoding="utf-8"))
+    return Draft202012Validator({**schema, "$ref": f"#/$defs/{kind}"})
 
 
 def read_object(path: Path, again: str) -> dict[str, Any]:

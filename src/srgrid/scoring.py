@@ -12,9 +12,10 @@ import numpy as np
 
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
-from srgrid.files import MANIFEST, read_manifest, set_identity, some, staged_file
+from srgrid.files import MANIFEST, read_manifest, set_identity, staged_file
 from srgrid.made import open_images
 from srgrid.metrics import Protocol, Score, score
+from srgrid.names import check_for_tables, some
 from srgrid.progress import track
 from srgrid.records import CELL, file_digest, write_record
 
@@ -39,6 +40,7 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
     sr_folder, hr_folder = open_images(sr_dir, floats=True), open_images(hr_dir)
     sr_files, hr_files = sr_folder.files, hr_folder.files
     _match(sr_files, hr_files, sr_dir, hr_dir)
+    check_for_tables(hr_files, hr_dir)
     rows: list[Row] = []
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
         sr, hr = sr_folder.read(sr_files[stem]), hr_folder.read(hr_files[stem])
@@ -46,8 +48,8 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
             value = score(sr, hr, scale, protocol, check=not rows)
         except SrgridError as error:
             raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
-        names = sr_files[stem].name, hr_files[stem].name
-        seen = (names[0], sr_folder.digests[names[0]]), (names[1], hr_folder.digests[names[1]])
+        sr_name, hr_name = sr_files[stem].name, hr_files[stem].name
+        seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
         rows.append(Row(stem, *value, *seen))
     return rows
 
@@ -55,10 +57,8 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
 def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> None:
     lost, spare = sorted(hr.keys() - sr.keys()), sorted(sr.keys() - hr.keys())
     if not sr.keys() & hr.keys():
-        raise SrgridError(
-            f"{sr_dir} and {hr_dir}: no file names match ({spare[0]} there, {lost[0]} here); files are matched by name "
-            "without extension"
-        )
+        names = f"{some(spare[:1])} there, {some(lost[:1])} here"
+        raise SrgridError(f"{sr_dir} and {hr_dir}: no file names match, extensions aside ({names}); rename the files")
     if lost:
         raise SrgridError(f"{sr_dir}: has no SR image for {some(lost)} of {hr_dir}; a mean over the rest would mislead")
     if spare:
@@ -114,5 +114,5 @@ def _made_by(sr_dir: Path) -> dict[str, Any]:
     if not (sr_dir / MANIFEST).exists():
         return {"made_by": None, "lr": None}
     made_by = dict(read_manifest(sr_dir)["made_by"])
-    inputs = made_by.pop("inputs", None)
-    return {"made_by": made_by, "lr": set_identity(inputs) if isinstance(inputs, dict) else None}
+    made_by.pop("inputs", None)
+    return {"lr": made_by.pop("lr", None), "made_by": made_by}

@@ -22,13 +22,12 @@ from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
 from srgrid.made import ImageFolder, open_images, origin, read_image
 from srgrid.progress import track
-from srgrid.provenance import file_digest
 
 if TYPE_CHECKING:
     from srgrid.models import Rcan
 
 Pixels = npt.NDArray[Any]
-Run = Callable[[list[Array]], list[Pixels]]
+Run = Callable[[list[Array], list[str]], list[Pixels]]  # images of one size, and what to call them in messages
 
 BICUBIC = "bicubic"
 _GAP = 8  # white pixels between the two halves of a comparison
@@ -45,6 +44,7 @@ class Options:
     precision: str = "auto"  # auto, fp32 or bf16
     device: str = "auto"
     threads: int | None = None  # of PyTorch
+    rgb_range: float | None = None  # of inputs, 1 or 255, where another project's checkpoint does not tell it
     batch: int | None = None  # images of equal size at once; None = 1 on a CPU, up to 16 on a GPU
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ def upscale_path(
         keep_apart(compare, source, output, *_model_files(model))
     image = read_image(source)
     run, _ = _runner(model, scale, degradation, options)
-    sr = run([image])[0]
+    sr = run([image], [str(source)])[0]
     _write(output, sr)
     if compare:
         bicubic = get_degradation(degradation).enlarge(image, scale)
@@ -107,15 +107,19 @@ def upscale_dir(
     degradation: str = "matlab",
     options: Options = Options(),
 ) -> None:
-    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all."""
+    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all.
+
+    All images are read before the first is enlarged; the error lists every one that cannot be used.
+    """
     folder = open_images(in_dir)
     keep_apart(out_dir, in_dir, *folder.files.values(), *_model_files(model))
+    images.check_all(folder.files.values())
     run, made_by = _runner(model, scale, degradation, options)
     entries = {}
     with staged_dir(out_dir) as staged:
         names = iter(track(list(folder.files), f"SR x{scale} {Path(model).stem} {in_dir}"))
         for stems, batch in _batches(folder, _batch_size(options)):
-            for stem, sr in zip(stems, run(batch), strict=True):
+            for stem, sr in zip(stems, run(batch, [str(folder.files[s]) for s in stems]), strict=True):
                 _write(staged / f"{stem}{options.suffix}", sr)
                 entries[f"{stem}{options.suffix}"] = images.describe(sr)
                 next(names)
@@ -145,7 +149,7 @@ def _runner(model: str, scale: int, degradation: str, options: Options) -> tuple
     if model == BICUBIC:
         kernel = get_degradation(degradation)
         stored = np.uint8 if options.kind == "8bit" else np.float32
-        return lambda batch: [kernel.enlarge(im, scale).astype(stored) for im in batch], made_by | {
+        return lambda batch, _: [kernel.enlarge(im, scale).astype(stored) for im in batch], made_by | {
             "degradation": degradation
         }
     return _network(model, scale, options, made_by)
@@ -159,19 +163,21 @@ def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) 
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    network = models.load(model, scale).to(_device(options.device))
+    network = models.load(model, scale, options.rgb_range).to(_device(options.device))
     device = next(network.parameters()).device
     bf16 = inference.uses_bf16(network, device, options.precision)  # type: ignore[arg-type]
-    file = models.find(model, scale) if model in models.MODELS else Path(model)
     made_by |= {
-        "weights_sha256": file_digest(file) if file.is_file() else None,
+        "weights": network.file,
+        "weights_sha256": network.sha256,
+        "rgb_range": network.config.rgb_range,
         "precision": "bf16" if bf16 else "fp32",
         "ensemble": options.ensemble,
         "device": device.type,
     }
 
-    def run(batch: list[Array]) -> list[Pixels]:
-        values = inference.upscale_float(network, batch, options.tile, options.ensemble, "bf16" if bf16 else "fp32")
+    def run(batch: list[Array], names: list[str]) -> list[Pixels]:
+        precision: inference.Precision = "bf16" if bf16 else "fp32"
+        values = inference.upscale_float(network, batch, options.tile, options.ensemble, precision, names)
         return [inference.to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
 
     return run, made_by

@@ -149,7 +149,7 @@ def test_set5_gives_the_cards_bicubic_column(mirror, tmp_path):
     shown = json.loads((results / "figures/Set5_x4.json").read_text())["images"]
     assert [image["image"] for image in shown] == ["butterfly", "bird"]
     assert shown[0]["crop"] == [90, 60, 64, 64]
-    card = run(tmp_path, "--forcerun", "card", "--until", "card", changes=SET5, SRGRID_MIRROR=str(tmp_path / "gone"))
+    card = run(tmp_path, "--forcerun", "card", "--until", "card", changes=SET5, SRGRID_MIRROR=str(mirror))
     assert card.returncode == 0, card.stdout + card.stderr
     assert "rule fetch" not in card.stdout + card.stderr
 

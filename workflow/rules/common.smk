@@ -132,7 +132,9 @@ def given_digest(model, scale):
 
 def templates_digest():
     """sha256 over a folder of templates."""
-    files = sorted(path for path in Path(config["templates"]).rglob("*") if path.is_file()) if config["templates"] else []
+    files = (
+        sorted(path for path in Path(config["templates"]).rglob("*") if path.is_file()) if config["templates"] else []
+    )
     return hashlib.sha256("".join(f"{path} {file_digest(path)}" for path in files).encode()).hexdigest()
 
 
@@ -152,11 +154,6 @@ def trained_weights():
     scales = sorted({scale for _, scale in cells()})
     trained = [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]
     return [weights_file(model, scale) for model in trained for scale in scales]
-
-
-def used_weights():
-    scales = sorted({scale for _, scale in cells()})
-    return [weights_file(model, scale) for model in config["methods"] if model != BASELINE for scale in scales]
 
 
 def score_files():

@@ -29,7 +29,7 @@ rule figure:
     conda:
         "../../envs/report.yaml"
     params:
-        code=code("report.figures"),
+        code=code("report.previews"),
         protocol=config["protocols"][0],
         sr=lambda w, input: [f"--sr {shlex.quote(f'{m}={d}')}" for m, d in zip(config["methods"], input.sr)],
         crop=config["figures"]["crop"],
@@ -119,6 +119,7 @@ rule card:
     params:
         code=code("report.card"),
         run_dir=RUN,
+        templates_sha256=templates_digest(),
         templates=f"--templates {shlex.quote(config['templates'])}" if config["templates"] else "",
     shell:
         "srgrid card {params.run_dir} {params.templates} 2>&1 | tee {log}"

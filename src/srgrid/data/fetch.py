@@ -46,7 +46,7 @@ def fetch(
         for leaf in sources.leaves(entry, extra):
             taken, origins[leaf.entry.name] = _take_leaf(leaf, staged, folder, threads)
             entries |= taken
-        _check_variant(entry, entries)
+        _check_made(entry, entries)
         if fingerprint(name, folder, extra) != taken_from:
             raise SrgridError(f"{name}: its files changed while they were fetched; fetch it again")
         made_by = {
@@ -90,8 +90,10 @@ def _verified(entry: Dataset, extra: Mapping[str, Any] | None) -> bool:
     return all(leaf.entry.known for leaf in sources.leaves(entry, extra))
 
 
-def _check_variant(entry: Dataset, entries: Entries) -> None:
-    """A variant's own digests guard the steps that make it."""
+def _check_made(entry: Dataset, entries: Entries) -> None:
+    """The number of images is the declared one, and a variant's own digests guard the steps that make it."""
+    if len(entries) != entry.images:
+        raise SrgridError(f"{entry.name}: images says {entry.images}, but {len(entries)} were made; correct its entry")
     for known in entry.known.values():
         if entries[f"{known.image}.png"]["sha256"] != known.sha256:
             raise SrgridError(f"{entry.name}: {known.image} was not made as the registry says; its digest differs")

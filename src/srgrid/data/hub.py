@@ -8,14 +8,16 @@ it is exactly `scale` times its LR image.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srgrid import images
+from srgrid.code import code_identity
 from srgrid.data import registry, sources
-from srgrid.data.download import cache_folder
+from srgrid.data.download import cache_folder, held_cache
 from srgrid.data.fetch import fetch
 from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
@@ -43,7 +45,8 @@ def load(
 
     HR is cropped to a multiple of `scale` (top-left kept); LR is its bicubic reduction by `kernel`: matlab (bit for
     bit) or pillow. A variant's LR is made as the registry declares. Images are fetched and verified as by `fetch` and
-    kept in the cache (SRGRID_CACHE); the table is memory-mapped from there, and made again only if an image changed.
+    kept in the cache (SRGRID_CACHE); the table is memory-mapped from there, and made again only if an image or the code
+    that makes it changed, or if it is damaged.
     Raises SrgridError for an unknown set, scale or kernel, and as `fetch` does.
     """
     from datasets import Dataset
@@ -114,23 +117,35 @@ def _table(
     extra: Mapping[str, Any] | None,
 ) -> Path:
     """The Arrow file of a set, made if it is not in the cache."""
-    from filelock import FileLock
-
     if kernel not in KERNELS:
         raise SrgridError(f"unknown kernel {kernel!r}; choose one of {', '.join(KERNELS)}")
     if scale != int(scale) or scale < 1:
         raise SrgridError(f"scale must be a positive integer, got {scale}")
     folder = sources.mirror_folder(mirror)
     entry = registry.resolve(name, folder, extra)
-    cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "tables.lock"):
+    with held_cache("tables") as cache:
         hr_dir = _fetched(entry, cache, folder, extra)
         lr_dir = _fetched(registry.get(entry.lr_of, extra), cache, folder, extra) if entry.lr_of else hr_dir
         out = cache / "tables" / f"{name}_x{scale}_{kernel}-{_key(hr_dir, lr_dir, scale * entry.lr_times)}.arrow"
-        if not out.exists():
+        if not _intact(out, hr_dir):
             _write_table(out, hr_dir, lr_dir, scale, scale * entry.lr_times, get_degradation(kernel))
     return out
+
+
+def _intact(table: Path, hr_dir: Path) -> bool:
+    """Whether there is a table that can be read as one and holds a row for each image; a damaged one is made again."""
+    from datasets import Dataset
+    from pyarrow import ArrowException
+
+    if not table.is_file():
+        return False
+    try:
+        found = Dataset.from_file(str(table))
+        found.data.validate(full=True)
+        names = found["name"][:]
+    except (ArrowException, OSError, ValueError, KeyError, TypeError):  # of damaged bytes
+        return False
+    return sorted(names) == sorted(Path(file).stem for file in read_manifest(hr_dir)["files"])
 
 
 def _fetched(entry: registry.Dataset, cache: Path, mirror: Path | None, extra: Mapping[str, Any] | None) -> Path:
@@ -147,10 +162,11 @@ def _fetched(entry: registry.Dataset, cache: Path, mirror: Path | None, extra: M
 
 
 def _key(hr_dir: Path, lr_dir: Path, lr_scale: int) -> str:
-    """Changes with any pixel of the HR images, or of those that the LR images are made from."""
+    """Changes with any pixel of the HR images, or of those that the LR images are made from, and with the code."""
     noted = [read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)]
     text = "\n".join(f"{name} {entry['sha256']}" for files in noted for name, entry in sorted(files.items()))
-    return hashlib.sha256(f"{lr_scale}\n{text}".encode()).hexdigest()[:16]
+    code = json.dumps(code_identity("srgrid.data.hub"), sort_keys=True)
+    return hashlib.sha256(f"{code}\n{lr_scale}\n{text}".encode()).hexdigest()[:16]
 
 
 def _write_table(out: Path, hr_dir: Path, lr_dir: Path, scale: int, lr_scale: int, degradation: Degradation) -> None:

@@ -1,8 +1,8 @@
 """A training set as one memory-mappable file: every HR image and its LR image, decoded, aligned, side by side.
 
-Layout: 8 bytes `SRPACK1\\n`, the manifest's length (8 bytes, little endian), the manifest (JSON, padded with spaces to
-a multiple of 64 bytes in all), then the samples: for each image HR then LR, uint8, H x W x 3, rows first. Grey images
-are stored as three equal channels. Offsets count from the first sample.
+Layout: 8 bytes `SRPACK2\\n`, the manifest's length (8 bytes, little endian), its sha256 (32 bytes), the manifest (JSON,
+padded with spaces so that all of this is a multiple of 64 bytes), then the samples: for each image HR then LR, uint8,
+H x W x 3, rows first. Grey images are stored as three equal channels. Offsets count from the first sample.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from srgrid.resize import imresize, modcrop
 
 Array = npt.NDArray[np.uint8]
 
-MAGIC = b"SRPACK1\n"
+MAGIC = b"SRPACK2\n"
+_OLD_MAGIC = b"SRPACK1\n"  # had no digest of the manifest: another name or size passed unseen
+_START = len(MAGIC) + 8 + 32
 _ALIGN = 64
 _CHUNK = 1 << 24
 
@@ -93,8 +95,8 @@ def _head(entries: list[Entry], scale: int, digest: str, size: int) -> bytes:
         "images": [asdict(entry) for entry in entries],
     }
     text = json.dumps(manifest, sort_keys=True).encode()
-    text += b" " * (-(len(MAGIC) + 8 + len(text)) % _ALIGN)
-    return MAGIC + struct.pack("<Q", len(text)) + text
+    text += b" " * (-(_START + len(text)) % _ALIGN)
+    return MAGIC + struct.pack("<Q", len(text)) + hashlib.sha256(text).digest() + text
 
 
 class Pack:
@@ -109,9 +111,10 @@ class Pack:
 
     @classmethod
     def open(cls, path: str | Path, verify: bool = True) -> Pack:
-        """Map a pack. Raises SrgridError if it is missing, torn, or (unless `verify` is off) its digest is wrong."""
+        """Map a pack. Raises SrgridError if it is missing, torn or damaged; not `verify` trusts the samples."""
         path = Path(path)
         manifest, start = _read_head(path)
+        _check_manifest(path, manifest)
         expected = start + int(manifest["bytes"])
         if path.stat().st_size != expected:
             raise SrgridError(
@@ -146,14 +149,39 @@ class Pack:
 def _read_head(path: Path) -> tuple[dict[str, Any], int]:
     try:
         with path.open("rb") as file:
-            magic, length = file.read(len(MAGIC)), file.read(8)
-            if magic != MAGIC or len(length) != 8:
+            start = file.read(_START)
+            if start[: len(MAGIC)] == _OLD_MAGIC:
+                raise SrgridError(f"{path}: a training pack of an earlier version; delete it and pack it again")
+            if start[: len(MAGIC)] != MAGIC or len(start) != _START:
                 raise SrgridError(f"{path}: not a training pack; make one with `srgrid pack`")
-            text = file.read(struct.unpack("<Q", length)[0])
-            return dict(json.loads(text)), len(MAGIC) + 8 + len(text)
+            (length,) = struct.unpack("<Q", start[len(MAGIC) : len(MAGIC) + 8])
+            text = file.read(length) if length <= path.stat().st_size else b""
+            if hashlib.sha256(text).digest() != start[-32:]:
+                raise SrgridError(f"{path}: torn training pack (wrong digest of its head); delete it and pack it again")
+            return dict(json.loads(text)), _START + length
     except OSError as error:
         raise SrgridError(
             f"{path}: no readable training pack ({error.strerror}); make one with `srgrid pack`"
         ) from None
-    except (ValueError, OverflowError, MemoryError):
+    except (ValueError, TypeError, RecursionError):
         raise SrgridError(f"{path}: torn training pack; pack it again") from None
+
+
+def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Raise SrgridError unless the images lie one after another, HR before LR, and fill the samples exactly."""
+    try:
+        scale, end = manifest["scale"], 0
+        entries = [Entry(**entry) for entry in manifest["images"]]
+        numbers = [scale, manifest["bytes"]]
+        numbers += [n for e in entries for n in (e.height, e.width, e.hr_offset, e.lr_offset)]
+        good = bool(entries) and isinstance(manifest["sha256"], str) and all(isinstance(e.name, str) for e in entries)
+        good = good and all(type(number) is int and number >= 0 for number in numbers) and scale > 0
+        for entry in entries if good else []:
+            size = 3 * entry.height * entry.width
+            good = good and size > 0 and (entry.hr_offset, entry.lr_offset) == (end, end + size * scale**2)
+            end += size * (scale**2 + 1)
+        good = good and end == manifest["bytes"]
+    except (KeyError, TypeError):
+        good = False
+    if not good:
+        raise SrgridError(f"{path}: damaged training pack (its head makes no sense); delete it and pack it again")

@@ -14,6 +14,7 @@ from srgrid import images
 from srgrid.data import registry
 from srgrid.data.registry import Dataset, Source
 from srgrid.errors import SrgridError
+from srgrid.names import left_out, taken
 
 Steps = tuple[tuple[str, Fraction], ...]
 
@@ -55,11 +56,16 @@ def leaves(entry: Dataset, extra: Mapping[str, Any] | None, steps: Steps = (), p
 def at_hand(entry: Dataset, mirror: Path | None) -> Origin | None:
     """Where a plain set's files are on this machine: the mirror, if it has the set, else a package; None: neither.
 
-    Raises SrgridError if the mirror's folder holds no images, PackageMissingError if the package is not installed.
+    Raises SrgridError if the mirror's folder holds no images or what is no file, and PackageMissingError if the
+    package is not installed and no host is named beside it.
     """
     origin = in_mirror(entry, mirror) if mirror else None
     if origin is None and entry.sources and entry.sources[0].kind == "package":
-        return in_package(entry.sources[0])
+        try:
+            return in_package(entry.sources[0])
+        except PackageMissingError:
+            if not any(source.kind == "archive" for source in entry.sources):
+                raise
     return origin
 
 
@@ -84,12 +90,21 @@ def in_mirror(entry: Dataset, mirror: Path) -> Origin | None:
     folders = [mirror / name for name in (entry.name, *entry.aliases)]
     for folder in folders:
         if (folder / "HR").is_dir():
-            return Origin(str(folder / "HR"), "mirror", tuple(images.list_images(folder / "HR")), strict=True)
+            files = tuple(images.list_images(folder / "HR"))
+            _refuse_others(files)
+            return Origin(str(folder / "HR"), "mirror", files, strict=True)
     for folder in folders if entry.known else []:
         files = tuple(all_images(folder))
         if files:
             return Origin(str(folder), "mirror", files, strict=False)
     return None
+
+
+def _refuse_others(files: tuple[Path, ...]) -> None:
+    """Reading a pipe would wait for ever."""
+    if others := [file for file in files if not file.is_file()]:
+        more = f" and {len(others) - 1} more" if len(others) > 1 else ""
+        raise SrgridError(f"{others[0]}{more}: no plain file (a folder, a pipe or a dangling link); take it away")
 
 
 def in_package(source: Source) -> Origin:
@@ -119,8 +134,8 @@ def package_files(source: Source) -> list[Path]:
 
 
 def all_images(folder: Path) -> Iterator[Path]:
-    """Every image file in a folder and its subfolders, sorted, hidden ones aside."""
+    """Every image file in a folder and its subfolders, sorted, hidden ones aside; also those that cannot be read."""
     for file in sorted(folder.rglob("*")):
         hidden = any(part.startswith(".") for part in file.relative_to(folder).parts)
-        if not hidden and file.suffix.lower() in images.EXTENSIONS and file.is_file():
+        if not hidden and not file.is_dir() and (taken(file) or left_out(file)):
             yield file

@@ -9,7 +9,7 @@ changes those means: PSNR moved by up to 0.15 dB in other toolboxes.)
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from srgrid.errors import SrgridError
-from srgrid.images import check
+from srgrid.images import check, from_pil
 from srgrid.models.rcan import Block, Group, Rcan
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -29,14 +29,20 @@ SMALLEST_TILE = 32
 _TAIL_HALO = 2  # LR pixels that the upsampler's three 3x3 convolutions see, rounded up
 
 
+class NotFiniteError(SrgridError):
+    """A network answered with NaN or infinities: its weights, or the precision, do not suit the image."""
+
+
 def upscale_any(model: Rcan, image: Any, **options: Any) -> Any:
-    """`upscale_array` for a PIL image (RGB or grey) or a uint8 array, returning the same kind."""
+    """`upscale_array` for a PIL image or a uint8 array, returning the same kind.
+
+    A PIL image is taken as a file is: turned upright, and refused if it would lose something (srgrid.images.from_pil).
+    """
     from PIL import Image
 
     if not isinstance(image, Image.Image):
         return upscale_array(model, image, **options)
-    plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
-    return Image.fromarray(upscale_array(model, np.asarray(plain), **options))
+    return Image.fromarray(upscale_array(model, from_pil(image), **options))
 
 
 def upscale_array(
@@ -63,8 +69,12 @@ def upscale_float(
     tile: int | None = None,
     ensemble: bool = False,
     precision: Precision = "auto",
+    names: Sequence[str] = (),
 ) -> list[Float]:
-    """As `upscale_array` for images of one size, as one batch; returns float32 in 0..255, clamped but not rounded."""
+    """As `upscale_array` for images of one size, as one batch; returns float32 in 0..255, clamped but not rounded.
+
+    names: what to call the images in messages. Raises NotFiniteError if the network's answer to one is not finite.
+    """
     for image in images:
         check(image)
         if image.ndim == 3 and image.shape[2] != 3:
@@ -76,8 +86,25 @@ def upscale_float(
     batch = torch.from_numpy(np.stack(colour)).to(device).permute(0, 3, 1, 2).float().div_(255)
     with torch.inference_mode(), autocast(model, device, precision):
         out = _ensemble(model, batch, tile) if ensemble else _run(model, batch, tile)
+        if not bool(torch.isfinite(out).all()):
+            bf16 = uses_bf16(model, device, precision)
+            raise NotFiniteError(_where(out, names, model.config.scale, "bf16" if bf16 else "fp32"))
         values = out.float().mul(255).clamp_(0, 255).permute(0, 2, 3, 1).cpu().numpy()
     return [sr if im.ndim == 3 else sr.mean(axis=2) for sr, im in zip(values, images, strict=True)]
+
+
+def _where(out: Tensor, names: Sequence[str], scale: int, precision: str) -> str:
+    bad = ~torch.isfinite(out)
+    index = int(bad.flatten(1).any(dim=1).nonzero()[0])
+    name = names[index] if names else f"image {index + 1} of {len(out)}"
+    places = bad[index].any(dim=0)
+    row, column = (int(n) // scale for n in places.nonzero()[0])
+    share = float(places.double().mean())
+    advice = "try --precision fp32" if precision == "bf16" else "the weights do not suit it, or are damaged"
+    return (
+        f"{name}: the network's answer in {precision} is not finite (NaN or infinite) at {share:.1%} of its pixels,"
+        f" the first at LR row {row}, column {column}; {advice}"
+    )
 
 
 def to_uint8(values: Float) -> npt.NDArray[np.uint8]:

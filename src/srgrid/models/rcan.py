@@ -5,6 +5,8 @@ One network; the attention of its blocks is a setting. State-dict names are thos
 
 # Annotations stay real classes here: PyTorchModelHubMixin reads them to build RcanConfig from config.json.
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
@@ -44,12 +46,24 @@ class RcanConfig:
     rgb_range: float = 1.0
 
     def __post_init__(self) -> None:
+        for field in ("scale", "groups", "blocks", "features", "reduction"):
+            if type(getattr(self, field)) is not int:
+                raise SrgridError(f"{field} {_shown(getattr(self, field))}: expected a whole number")
         if self.scale not in SCALES:
-            raise SrgridError(f"scale {self.scale}: there is no such model; choose 2, 3 or 4")
+            raise SrgridError(f"scale {_shown(self.scale)}: there is no such model; choose 2, 3 or 4")
+        if type(self.rgb_range) not in (int, float) or not 0 < self.rgb_range < math.inf:
+            raise SrgridError(f"rgb_range {_shown(self.rgb_range)}: expected a positive number, such as 1 or 255")
         if self.attention not in ("bam", "ca"):
-            raise SrgridError(f"attention {self.attention!r}: choose 'bam' or 'ca'")
+            raise SrgridError(f"attention {_shown(self.attention)}: choose 'bam' or 'ca'")
         if min(self.groups, self.blocks, self.reduction) < 1 or self.features < self.reduction:
-            raise SrgridError(f"model size {asdict(self)}: counts must be positive, and features at least reduction")
+            raise SrgridError(
+                f"model size {_shown(asdict(self))}: counts must be positive, and features at least reduction"
+            )
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 class MeanShift(nn.Conv2d):
@@ -137,6 +151,12 @@ class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-
     name: str = ""
     """The registry name it was built under, if any."""
 
+    file: str = ""
+    """Name of the file whose weights it holds, if any."""
+
+    sha256: str | None = None
+    """sha256 (hex) of that file's bytes, as they were read."""
+
     def __init__(self, config: RcanConfig) -> None:
         super().__init__()
         self.config = config
@@ -188,20 +208,31 @@ class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-
     def _from_pretrained(
         cls, *, model_id: str, config: RcanConfig | None = None, map_location: str = "cpu", **hub: Any
     ) -> "Rcan":
-        if config is None:
-            raise SrgridError(f"{model_id}: has no config.json beside its weights")
+        from srgrid.models import weights
+
         if Path(model_id).is_dir():
             file = Path(model_id) / "model.safetensors"
         else:
             file = Path(hf_hub_download(repo_id=model_id, filename="model.safetensors", **hub))
-        from srgrid.models.weights import HEADER
+        return weights.load_beside(file, config).to(map_location)
 
-        model = cls(config)
-        values, metadata = tensors.read(file)
-        tensors.fit(model, values, str(file))
-        header = json.loads(metadata.get(HEADER, "{}"))
-        model.name, model.provenance = header.get("name", ""), header.get("provenance", {})
-        return model.to(map_location).eval()
+
+def from_tensors(config: RcanConfig, values: Mapping[str, Tensor], source: str) -> Rcan:
+    """The network of a config holding `values`, in fp32 on the CPU, ready for inference.
+
+    Raises SrgridError, before anything of that size is made, if the config does not describe these tensors.
+    """
+    blocks = config.groups * config.blocks
+    # Each block has two 3x3 convolutions among its tensors: what the config asks for at least.
+    if blocks > len(values) or 18 * blocks * config.features**2 > sum(tensor.numel() for tensor in values.values()):
+        raise SrgridError(
+            f"{source}: the weights do not fit the model: {_shown(asdict(config))} is a larger network than its"
+            f" {len(values)} tensors make up"
+        )
+    with torch.device("meta"):
+        model = Rcan(config)
+    tensors.fit(model, values, source)
+    return model.eval()
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:

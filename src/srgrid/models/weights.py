@@ -13,7 +13,7 @@ from typing import Any, Literal
 import torch
 
 from srgrid.errors import SrgridError
-from srgrid.models import tensors
+from srgrid.models import container, rcan, tensors
 from srgrid.models.rcan import Rcan, RcanConfig
 
 HEADER = "srgrid"
@@ -39,38 +39,72 @@ def save(
 def load(path: str | Path, scale: int | None = None) -> Rcan:
     """Build the model a weights file holds, in fp32 on the CPU, ready for inference.
 
-    Raises SrgridError if the file is missing, torn, not ours, of an unknown architecture, does not fit, or was
-    made for another scale than the one asked for.
+    Raises SrgridError if the file is missing, torn, not ours, of an unknown architecture, does not fit, holds values
+    that are not finite, or was made for another scale than the one asked for.
     """
-    path = Path(path)
-    values, metadata = tensors.read(path)
-    header = _header(path, metadata)
+    return of_content(container.read(Path(path)), scale)
+
+
+def load_beside(path: Path, config: RcanConfig | None) -> Rcan:
+    """As `load`, of a hub folder's model.safetensors; `config` is its config.json, needed if the file has no header.
+
+    Raises SrgridError if the two disagree.
+    """
+    content = container.read(path)
+    if HEADER in content.metadata:
+        model = of_content(content)
+        if config not in (None, model.config):
+            raise SrgridError(f"{path}: the weights, by their header, do not fit the config.json beside them")
+        return model
+    if config is None:
+        raise SrgridError(f"{path}: has neither srgrid's header nor a config.json beside it")
+    return _signed(rcan.from_tensors(config, content.tensors, str(path)), content)
+
+
+def of_content(content: container.Content, scale: int | None = None) -> Rcan:
+    """As `load`, of a file that is read already."""
+    path = content.path
+    header = _header(content)
     config = _config(path, header)
     if scale is not None and scale != config.scale:
         raise SrgridError(f"{path}: built for scale {config.scale}, not {scale}; give the file made for scale {scale}")
-    model = Rcan(config)
-    tensors.fit(model, values, str(path))
-    model.name = str(header.get("name", ""))
-    model.provenance = dict(header.get("provenance", {}))
-    return model.eval()
+    model = _signed(rcan.from_tensors(config, content.tensors, str(path)), content)
+    model.name = header["name"]
+    model.provenance = header["provenance"]
+    return model
 
 
-def _header(path: Path, metadata: dict[str, str]) -> dict[str, Any]:
+def _signed(model: Rcan, content: container.Content) -> Rcan:
+    model.file, model.sha256 = content.path.name, content.sha256
+    return model
+
+
+def _header(content: container.Content) -> dict[str, Any]:
+    path = content.path
     try:
-        header = json.loads(metadata[HEADER])
-    except (KeyError, ValueError):
+        header = json.loads(content.metadata[HEADER])
+    except (KeyError, ValueError, RecursionError):
         raise SrgridError(
-            f"{path}: a safetensors file without srgrid's header; it does not say what model it is"
+            f"{path}: a {content.kind} file without srgrid's header; it does not say what model it is"
         ) from None
-    return dict(header)
+    if not isinstance(header, dict):
+        raise SrgridError(f"{path}: its header is no JSON object; fetch or train it again")
+    full = {"name": "", "provenance": {}, "config": {}} | header
+    for key, kind in (("name", str), ("provenance", dict), ("config", dict)):
+        if not isinstance(full[key], kind):
+            raise SrgridError(f"{path}: its header's {key} is no {kind.__name__}; fetch or train it again")
+    return full
 
 
 def _config(path: Path, header: dict[str, Any]) -> RcanConfig:
     if header.get("architecture") != "rcan":
         raise SrgridError(
-            f"{path}: unknown model architecture {header.get('architecture')!r}; this srgrid knows 'rcan'"
+            f"{path}: unknown model architecture {str(header.get('architecture'))[:80]!r}; this srgrid knows 'rcan'"
         )
-    given = header.get("config", {})
+    given = header["config"]
     if set(given) != {field.name for field in fields(RcanConfig)}:
-        raise SrgridError(f"{path}: its header's model config has the wrong keys: {', '.join(sorted(given))}")
-    return RcanConfig(**given)
+        raise SrgridError(f"{path}: its header's model config has the wrong keys: {', '.join(sorted(given))[:200]}")
+    try:
+        return RcanConfig(**given)
+    except SrgridError as error:
+        raise SrgridError(f"{path}: its header's model config: {error}") from None

@@ -11,12 +11,10 @@ import pandas as pd
 
 from srgrid.code import NOT_INSTALLED, code_identity
 from srgrid.errors import SrgridError
-from srgrid.files import PREVIEWS
 from srgrid.records import TABLE_NAMES, check_files, flatten, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.intervals import read_intervals
 from srgrid.report.published import Published, published
-from srgrid.report.sources import read_previews
 from srgrid.report.tables import BASELINE, CELL, Cell, cells, distinct, read_grid, read_scores
 
 NOT_RUN = "not scored in this run"
@@ -117,8 +115,8 @@ def gather(
             value for value in published() if value.dataset in order["dataset"] and value.scale in order["scale"]
         ],
         provenance=provenance,
-        figures=drawn.figures(run_dir / "figures"),
-        previews=drawn.previews(run_dir / "previews"),
+        figures=drawn.records((run_dir / "figures").glob("*.json"), "figure"),
+        previews=sorted(drawn.records((run_dir / "previews").glob("*/previews.json"), "previews"), key=drawn.rank),
         curves=_curves(run_dir / "state", models, config),
         audit=audit.get("audit"),
         effects=audit.get("effects"),
@@ -160,7 +158,9 @@ def _order(grid: pd.DataFrame, provenance: Mapping[str, Any]) -> dict[str, list[
         named, held = list(_config(provenance).get(key) or []), distinct(grid, column)
         beyond = [str(value) for value in held if named and value not in named]
         if beyond:
-            raise SrgridError(f"grid.csv holds the {column} {beyond[0]}, which the config does not name: make it again")
+            raise SrgridError(
+                f"grid.csv holds the {column} {beyond[0]}, which the config of provenance.json lacks: make it again"
+            )
         order[column] = named or held
     return order
 
@@ -243,30 +243,24 @@ class _Drawn:
         held = set(zip(grid["dataset"], grid["scale"], strict=True))
         self.cells = [(d, s) for d in order["dataset"] for s in order["scale"] if (d, s) in held]
 
-    def figures(self, folder: Path) -> list[dict[str, Any]]:
-        """The figures' records, by name; SrgridError if one is edited or of other scores."""
+    def records(self, paths: Iterable[Path], kind: str) -> list[dict[str, Any]]:
+        """Those of declared cells, with `folder`; SrgridError if one is edited or of other scores."""
         found = []
-        for path in sorted(path for path in folder.glob("*.json") if not path.name.startswith(".")):
+        for path in sorted(path for path in paths if not path.name.startswith(".")):
             again = f"draw it again (srgrid figure), or remove {path}"
-            record = read_record(path, "figure", again)
-            if self._is_shown(record, path):
-                png = {record["png"]: record["sha256"][record["png"]]}
-                check_files(folder, png, again)
-                found.append(record)
+            record = read_record(path, kind, again)
+            if (record["dataset"], record["scale"]) not in self.cells:
+                continue
+            if record["scores_sha256"] != self.scores or record["protocol"] != self.protocol:
+                raise SrgridError(f"{path}: drawn from other scores than scores.csv; {again}")
+            shown = {name: digest for name, digest in record["sha256"].items() if not name.endswith(".pdf")}
+            check_files(path.parent, shown, again)
+            found.append({**record, "folder": str(path.parent)})
         return found
 
-    def previews(self, folder: Path) -> list[dict[str, Any]]:
-        """The previews' records, each with its `folder`, in the order of the run; SrgridError likewise."""
-        found = [{**read_previews(path.parent), "folder": str(path.parent)} for path in folder.glob("*/previews.json")]
-        shown = [record for record in found if self._is_shown(record, Path(record["folder"]) / PREVIEWS)]
-        return sorted(shown, key=lambda record: self.cells.index((record["dataset"], record["scale"])))
-
-    def _is_shown(self, record: Mapping[str, Any], path: Path) -> bool:
-        if (record["dataset"], record["scale"]) not in self.cells:
-            return False
-        if record["scores_sha256"] != self.scores or record["protocol"] != self.protocol:
-            raise SrgridError(f"{path}: drawn from other scores than scores.csv; draw it again (srgrid figure)")
-        return True
+    def rank(self, record: Mapping[str, Any]) -> int:
+        """The place of a record's cell in the order of the run."""
+        return self.cells.index((record["dataset"], record["scale"]))
 
 
 def other_code(tables: Mapping[str, Any]) -> list[str]:

@@ -1,6 +1,5 @@
 """Crops and scaled previews for the page, made once from the images, so that the card is re-made without them."""
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from PIL import Image as Pillow
 from srgrid.errors import SrgridError
 from srgrid.files import PREVIEWS, keep_apart, staged_dir, write_manifest
 from srgrid.images import describe_folder
-from srgrid.records import file_digest, tables_record
+from srgrid.records import file_digest, tables_record, write_record
 from srgrid.report.choose import Choice, Crop, choose_crop, choose_images, luma
 from srgrid.report.figures import crop_size
 from srgrid.report.sources import check_scored, load_pair, open_folders
@@ -56,11 +55,11 @@ def previews(
             for index, choice in enumerate(chosen)
         ]
         record = {"dataset": dataset, "scale": scale, "protocol": protocol, "error_gain": ERROR_GAIN, "images": entries}
-        record["scores_sha256"] = file_digest(scores_csv)
-        (staged / PREVIEWS).write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
         made_by = {"function": "srgrid.report.previews.previews", **{k: record[k] for k in record if k != "images"}}
-        made_by["record"] = file_digest(staged / PREVIEWS)
         write_manifest(staged, made_by, describe_folder(staged))
+        files = {file.name: file_digest(file) for file in sorted(staged.glob("*.webp"))}
+        own = {"scores_sha256": file_digest(scores_csv), "sha256": files}
+        write_record(staged / PREVIEWS, "previews", record | own)
 
 
 def _preview(

@@ -1,91 +1,18 @@
-"""Reading the images that figures and previews are made of, and the previews that the page shows."""
+"""Reading the images that figures and previews are made of."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jsonschema import Draft202012Validator
-from jsonschema.exceptions import best_match
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.files import PREVIEWS, read_manifest, set_identity, trouble
+from srgrid.files import set_identity
 from srgrid.made import ImageFolder, open_images
+from srgrid.names import stem
 
 Image = NDArray[np.generic]
-
-
-def _object(**properties: Any) -> dict[str, Any]:
-    return {"type": "object", "properties": properties, "required": list(properties)}
-
-
-def _list(item: str, length: int) -> dict[str, Any]:
-    return {"type": "array", "items": {"type": item, "minimum": 0}, "minItems": length, "maxItems": length}
-
-
-_TEXT, _NUMBER, _SCALE = {"type": "string"}, {"type": "number"}, {"type": "integer", "minimum": 1}
-_METHODS = {"type": "object", "additionalProperties": _object(sr=_TEXT, error=_TEXT)}
-_IMAGE = _object(
-    image=_TEXT,
-    role=_TEXT,
-    whose=_TEXT,
-    value_db={"type": ["number", "null"]},
-    size=_list("integer", 2),
-    view=_list("integer", 4),
-    crop=_list("integer", 4),
-    hr=_TEXT,
-    thumb=_TEXT,
-    methods=_METHODS,
-)
-_RECORD = Draft202012Validator(
-    _object(
-        dataset=_TEXT,
-        scale=_SCALE,
-        protocol=_TEXT,
-        error_gain=_NUMBER,
-        images={"type": "array", "items": _IMAGE},
-        scores_sha256=_TEXT,
-    )
-)
-
-
-def read_previews(folder: Path) -> dict[str, Any]:
-    """The record (previews.json) of a folder that `srgrid.report.previews.previews` made: what its images show.
-
-    Raises SrgridError if the record or an image is missing, damaged, or other than when the folder was made.
-    """
-    file = Path(folder) / PREVIEWS
-    again = "make the previews again"
-    made_by = read_manifest(folder)["made_by"]
-    try:
-        content = file.read_bytes()
-        record = json.loads(content)
-    except OSError as error:
-        raise SrgridError(f"{trouble(error, file)}; {again}") from None
-    except (ValueError, RecursionError):
-        raise SrgridError(f"{file}: not readable JSON; {again}") from None
-    if wrong := best_match(_RECORD.iter_errors(record)):
-        raise SrgridError(f"{file}: {wrong.json_path}: {wrong.message}; {again}")
-    if made_by.get("record") != hashlib.sha256(content).hexdigest():
-        raise SrgridError(f"{file}: changed since the folder was made; {again}")
-    images = open_images(folder)
-    held = {path.name: path for path in images.files.values()}
-    for name in _files_of(record):
-        if name not in held:
-            raise SrgridError(f"{file}: names {name!r}, which is no image of the folder; {again}")
-        images.read(held[name])
-    return dict(record)
-
-
-def _files_of(record: Mapping[str, Any]) -> list[str]:
-    found = []
-    for image in record["images"]:
-        found += [image["hr"], image["thumb"]]
-        found += [name for method in image["methods"].values() for name in (method["sr"], method["error"])]
-    return found
 
 
 def open_folders(hr_dir: Path, sr_dirs: Mapping[str, Path]) -> tuple[ImageFolder, dict[str, ImageFolder]]:
@@ -134,6 +61,7 @@ def sr_key(dataset: str, scale: int | str, method: str, protocol: str) -> str:
 
 
 def _load(folder: ImageFolder, name: str) -> Image:
-    if name not in folder.files:
+    wanted = stem(Path(f"{name}.png"))
+    if wanted not in folder.files:
         raise SrgridError(f"{folder.path} has no image {name}: make it again, or score what is there.")
-    return folder.read(folder.files[name])
+    return folder.read(folder.files[wanted])

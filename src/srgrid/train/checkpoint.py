@@ -7,20 +7,23 @@ verified when read; a torn one is passed over for the one before.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import io
 import json
 import os
-import pickle
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from srgrid.errors import SrgridError
+from srgrid.lock import hold
+from srgrid.models.tensors import first_not_finite
+from srgrid.train.recipes import as_now
 
 _MAGIC = b"srgrid-checkpoint 1 "
 _KEEP = 2
@@ -36,15 +39,15 @@ class State:
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
         """Hold the folder; if another process does, say which and wait. The lock dies with its process."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
+        with self._usable():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = (self.folder / "lock").open("a+", errors="replace")
+        with file:
+            if not hold(file, wait=False):
                 file.seek(0)
                 holder = file.read().strip() or "unknown"
                 tell(f"{self.folder}: in use by process {holder}; waiting for it to finish")
-                fcntl.flock(file, fcntl.LOCK_EX)
+                hold(file, wait=True)
             file.truncate(0)
             file.write(f"{os.getpid()}\n")
             file.flush()
@@ -52,25 +55,50 @@ class State:
 
     def claim(self) -> None:
         """Make the folder ours: a state that another recipe, data set or model left is set aside, not mixed in."""
-        record = self.folder / "identity.json"
-        try:
-            found = json.loads(record.read_text())
-        except (OSError, ValueError):
-            found = None
+        found = self.recorded()
         if found == self.identity:
             return
+        with self._usable():
+            if not self.holds(self.identity):
+                self._set_aside(found)
+            record = json.dumps(self.identity, indent=1, sort_keys=True).encode() + b"\n"
+            _write_atomic(self.folder / "identity.json", record)
+
+    def holds(self, identity: dict[str, Any]) -> bool:
+        """Whether the folder's training is this one, as this version or an earlier one recorded it."""
+        found = self.recorded()
+        wanted = json.loads(json.dumps(identity))
+        return found is not None and found | {"recipe": as_now(found.get("recipe"), wanted.get("recipe"))} == wanted
+
+    def recorded(self) -> dict[str, Any] | None:
+        """What the folder says it belongs to; None if it does not, or cannot be read."""
+        try:
+            found = json.loads((self.folder / "identity.json").read_text())
+        except (OSError, ValueError, RecursionError):
+            return None
+        return found if isinstance(found, dict) else None
+
+    def _set_aside(self, found: dict[str, Any] | None) -> None:
         left = [p for p in self.folder.iterdir() if p.name != "lock" and not p.name.startswith("set-aside-")]
         if left:
-            number = len(list(self.folder.glob("set-aside-*"))) + 1
-            aside = self.folder / f"set-aside-{number}"
+            aside = next(p for n in count(1) if not (p := self.folder / f"set-aside-{n}").exists())
             aside.mkdir()
             for path in left:
                 path.rename(aside / path.name)
             tell(f"{self.folder}: held another training ({_changed(found, self.identity)}); moved to {aside}")
-        _write_atomic(record, json.dumps(self.identity, indent=1, sort_keys=True).encode() + b"\n")
+
+    @contextlib.contextmanager
+    def _usable(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise SrgridError(f"{self.folder}: cannot be used as state folder ({error.strerror})") from None
 
     def save(self, content: dict[str, Any]) -> Path:
-        """Write the checkpoint of content["step"], then drop all but the last two."""
+        """Write the checkpoint of content["step"], then drop all but the last two.
+
+        Raises SrgridError, and leaves those that are there, if a value is not finite or the disk is full.
+        """
         path = self.folder / f"step-{content['step']:09d}.ckpt"
         self._write(path, content)
         for old in self._steps()[_KEEP:]:
@@ -82,23 +110,33 @@ class State:
         self._write(self.folder / "best.ckpt", content)
 
     def latest(self) -> dict[str, Any] | None:
-        """The newest whole checkpoint, or None."""
+        """The newest checkpoint that is whole and finite, or None."""
         for path in self._steps():
-            if (content := read(path)) is not None:
+            content = read(path)
+            if content is None:
+                fault = "torn checkpoint"
+            elif bad := first_not_finite(floats(content)):
+                fault = f"{bad} holds values that are not finite"
+            else:
                 return content
-            tell(f"{path}: torn checkpoint; going back to the one before")
+            tell(f"{path}: {fault}; going back to the one before")
             path.unlink()
         return None
 
     def best(self) -> dict[str, Any] | None:
         """The best weights so far, if there are any."""
         path = self.folder / "best.ckpt"
-        return read(path) if path.exists() else None
+        content = read(path) if path.exists() else None
+        if content is not None and (bad := first_not_finite(floats(content))):
+            raise SrgridError(f"{path}: {bad} holds values that are not finite; delete {self.folder} and train again")
+        return content
 
     def _steps(self) -> list[Path]:
         return sorted(self.folder.glob("step-*.ckpt"), reverse=True)
 
     def _write(self, path: Path, content: dict[str, Any]) -> None:
+        if bad := first_not_finite(floats(content)):
+            raise SrgridError(f"{path}: not written: {bad} holds values that are not finite")
         buffer = io.BytesIO()
         torch.save(content, buffer)
         payload = buffer.getvalue()
@@ -110,15 +148,32 @@ class State:
 
 
 def read(path: Path) -> dict[str, Any] | None:
-    """A checkpoint's content on the CPU, or None if it is torn."""
-    raw = path.read_bytes()
+    """A checkpoint's content on the CPU, or None if it is torn or no checkpoint."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise SrgridError(f"{path}: cannot be read ({error.strerror})") from None
     head, _, payload = raw.partition(b"\n")
     if head != _MAGIC + hashlib.sha256(payload).hexdigest().encode():
         return None
     try:
-        return dict(torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True))
-    except (pickle.UnpicklingError, RuntimeError, EOFError):
+        content = torch.load(io.BytesIO(payload), map_location="cpu", weights_only=True)
+    except Exception:  # a hostile pickle makes the unpickler raise anything: KeyError, struct.error, ...
         return None
+    return content if isinstance(content, dict) and type(content.get("step")) is int else None
+
+
+def floats(content: Any, name: str = "") -> Iterable[tuple[str, Tensor]]:
+    """The floating-point tensors in a checkpoint's content, with the keys that lead to them."""
+    if isinstance(content, Tensor):
+        if content.is_floating_point():
+            yield name, content
+    elif isinstance(content, dict):
+        for key, value in content.items():
+            yield from floats(value, f"{name}.{key}" if name else str(key))
+    elif isinstance(content, list):
+        for index, value in enumerate(content):
+            yield from floats(value, f"{name}.{index}")
 
 
 def tell(message: str) -> None:

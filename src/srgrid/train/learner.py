@@ -92,11 +92,26 @@ class Learner:
         }
 
     def restore(self, content: dict[str, Any]) -> None:
-        """Go back to a checkpoint's content."""
-        self.model.load_state_dict(content["model"])
-        self.average.load_state_dict(content["average"])
-        for optimiser, state in zip(self.optimisers, content["optimisers"], strict=True):
-            optimiser.load_state_dict(state)
+        """Go back to a checkpoint's content. Raises SrgridError if it is not one of this training."""
+        try:
+            self.model.load_state_dict(content["model"])
+            self.average.load_state_dict(content["average"])
+            for optimiser, state in zip(self.optimisers, content["optimisers"], strict=True):
+                optimiser.load_state_dict(state)
+                _lay_out(optimiser)
+        except (KeyError, TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            raise SrgridError(f"checkpoint: does not fit this training ({str(error).splitlines()[0]})") from None
+
+
+def _lay_out(optimiser: torch.optim.Optimizer) -> None:
+    """Give loaded momenta their parameters' order in memory: fused steps walk through both alike, and
+    `channels_last` may have changed since the checkpoint."""
+    for parameter, state in optimiser.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor) and value.ndim:
+                if value.shape != parameter.shape:
+                    raise ValueError(f"{key} of shape {tuple(value.shape)}, not {tuple(parameter.shape)}")
+                state[key] = torch.empty_like(parameter, dtype=value.dtype).copy_(value)
 
 
 def _optimisers(

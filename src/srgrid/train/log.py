@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
+import sys
 from pathlib import Path
 from typing import Any
+
+from srgrid.files import staged_file
 
 
 class Log:
@@ -13,7 +17,8 @@ class Log:
     def __init__(self, folder: Path, step: int, tensorboard: bool) -> None:
         path = folder / "log.jsonl"
         kept = [line for line in _lines(path) if line["step"] <= step]
-        path.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
+        with staged_file(path) as staged:
+            staged.write_text("".join(json.dumps(line, sort_keys=True) + "\n" for line in kept))
         self.file = path.open("a", buffering=1)
         self.board: Any = None
         if tensorboard:
@@ -41,10 +46,26 @@ def read(folder: Path) -> list[dict[str, Any]]:
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:
-    found = []
-    for line in path.read_text().splitlines() if path.exists() else []:
-        try:
-            found.append(json.loads(line))
-        except ValueError:  # a line cut short by a kill: what follows it is written again
+    found: list[dict[str, Any]] = []
+    text = path.read_text(errors="replace") if path.exists() else ""
+    lines = text.splitlines()
+    for number, line in enumerate(lines, start=1):
+        entry = _entry(line)
+        if entry is None:
+            if number < len(lines) or text.endswith("\n"):  # else cut short by a kill: it is written again
+                print(f"srgrid: {path}: line {number} is damaged; it and what follows is left out", file=sys.stderr)
             break
+        found.append(entry)
     return found
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    """A line of the log, or None if it is not one: an object of finite numbers with a step."""
+    try:
+        entry = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(entry, dict) or type(entry.get("step")) is not int:
+        return None
+    good = all(type(value) in (int, float) and abs(value) < math.inf for value in entry.values())
+    return entry if good else None

@@ -7,8 +7,9 @@ import json
 import math
 import signal
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 import numpy as np
@@ -20,10 +21,11 @@ from srgrid.errors import SrgridError
 from srgrid.files import staged_file
 from srgrid.metrics import score
 from srgrid.models import weights
-from srgrid.models.inference import Precision, to_uint8, upscale_float
+from srgrid.models.inference import NotFiniteError, Precision, to_uint8, upscale_float, uses_bf16
 from srgrid.models.rcan import Rcan
+from srgrid.models.tensors import first_not_finite
 from srgrid.train.batches import Planner, Source, source, split
-from srgrid.train.checkpoint import State, tell
+from srgrid.train.checkpoint import State, floats, tell
 from srgrid.train.console import Line
 from srgrid.train.learner import Learner, fresh
 from srgrid.train.log import Log
@@ -78,6 +80,8 @@ def train(
         origin = _origin(model_name, model, pack, held_out, recipe, init)
         state = State(Path(state_dir), origin)
         with state.locked() if team.leads else contextlib.nullcontext():
+            recipe = _settle_precision(recipe, model, state, team)
+            origin = state.identity
             learner = Learner(model, recipe, team)
             progress = _resume(state, learner, team)
             progress.sessions += 1
@@ -113,8 +117,26 @@ class Session:
             return self.progress.step / self.steps
         return self.seconds() / (60 * (self.recipe.minutes or math.inf))
 
+    def require_finite(self) -> None:
+        """Raise SrgridError if the training has diverged: a loss, a weight or a momentum is not finite.
+
+        On a GPU this waits for the device: for validations, checkpoints and the end, not for every step.
+        """
+        bad = None if math.isfinite(self.progress.loss) else "the loss"
+        if bad := bad or first_not_finite(floats(self.learner.content())):
+            raise self.diverged(f"{bad} is not finite")
+
+    def diverged(self, what: str) -> SrgridError:
+        """The error of a training that ran away."""
+        advice = "lower lr" if self.recipe.clip else "lower lr, or set clip,"
+        precision = "bf16" if self.recipe.precision == "bf16" else "fp32"
+        return SrgridError(
+            f"training diverged before step {self.progress.step} in {precision} ({what}); {advice} and retry"
+        )
+
     def checkpoint(self) -> None:
-        """Save everything; refuse to save a training that has diverged."""
+        """Save everything; raises SrgridError instead, and leaves older checkpoints, if the training has diverged."""
+        self.require_finite()
         if self.team.leads:
             now = asdict(self.progress) | {"seconds": self.seconds()}
             self.state.save(now | self.learner.content())
@@ -150,16 +172,18 @@ def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], li
             loss = team.mean(total) / recipe.log_every
             total.zero_()
             if not math.isfinite(loss):
-                raise SrgridError(f"training diverged before step {at.step} (loss {loss}); lower lr or clip, and retry")
+                raise session.diverged(f"loss {loss}")
             if log:
                 log.add(at.step, session.seconds(), loss=loss, lr=rate)
-        if at.step % recipe.validate_every == 0 and team.leads:
+        if at.step % recipe.validate_every == 0:
+            at.loss = float(total)
             _validate(session, pack, held_out, log)
         if at.step % recipe.checkpoint_every == 0:
             at.loss = float(total)
             session.checkpoint()
 
-    if team.leads and at.step % recipe.validate_every:
+    at.loss = float(total)
+    if at.step % recipe.validate_every:
         _validate(session, pack, held_out, log)
     at.done = True
     session.checkpoint()
@@ -171,9 +195,13 @@ def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], li
 
 def _validate(session: Session, pack: Pack, held_out: list[int], log: Log | None) -> None:
     at, average = session.progress, session.learner.average
-    if not held_out:
+    session.require_finite()
+    if not held_out or not session.team.leads:
         return
-    at.psnr = validate(average, pack, held_out, session.recipe.precision)
+    try:
+        at.psnr = validate(average, pack, held_out, session.recipe.precision)
+    except NotFiniteError as error:
+        raise session.diverged(str(error)) from None
     if log:
         log.add(at.step, session.seconds(), psnr=at.psnr)
     if at.best is None or at.psnr > at.best:
@@ -190,8 +218,8 @@ def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision =
         height, width = (min(n, _VALIDATED_SIDE) for n in lr.shape[:2])
         part = np.ascontiguousarray(lr[top : top + height, left : left + width])
         truth = hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
-        sr = to_uint8(upscale_float(model, [part], precision=precision)[0])
-        found.append(score(sr, np.ascontiguousarray(truth), scale).psnr)
+        sr = to_uint8(upscale_float(model, [part], precision=precision, names=[pack.entries[index].name])[0])
+        found.append(score(sr, np.ascontiguousarray(truth), scale, rgb=True).psnr)
     # The last bits depend on how many threads BLAS sums with; the weights' header, which holds this, must not.
     return round(float(np.mean(found)), 6)
 
@@ -214,6 +242,25 @@ def _origin(
     }
 
 
+def _settle_precision(recipe: TrainConfig, model: Rcan, state: State, team: Team) -> TrainConfig:
+    """The recipe with "auto" resolved, which goes into the state's identity: for all processes as process 0 sees it.
+
+    A training that was begun under the other precision, perhaps on another machine, goes on under that one: "auto"
+    asks for none.
+    """
+    precisions: tuple[Precision, Precision] = ("fp32", "bf16")
+    wanted = precisions[uses_bf16(model, team.device, recipe.precision)]
+    identities = {p: state.identity | {"recipe": recipe.identity(p)} for p in precisions}
+    other = next(p for p in precisions if p != wanted)
+    moved = team.leads and not state.holds(identities[wanted]) and state.holds(identities[other])
+    if recipe.precision == "auto" and moved:
+        tell(f"{state.folder}: was begun in {other}; going on in it")
+        wanted = other
+    (chosen,) = team.agree(float(precisions.index(wanted)))
+    state.identity = json.loads(json.dumps(identities[precisions[int(chosen)]]))
+    return replace(recipe, precision=precisions[int(chosen)])
+
+
 def _budget(recipe: TrainConfig, planner: Planner) -> int | None:
     if recipe.epochs is not None:
         return max(1, recipe.epochs * planner.epoch_items // recipe.batch)
@@ -232,20 +279,43 @@ def _resume(state: State, learner: Learner, team: Team) -> Progress:
     if content is None:
         return Progress()
     learner.restore(content)
-    progress = Progress(**{field: content[field] for field in Progress.__dataclass_fields__})
+    progress = _progress(content)
     if team.leads:
         tell(f"{state.folder}: going on from step {progress.step}")
     return progress
 
 
+def _progress(content: dict[str, Any]) -> Progress:
+    """Raises SrgridError if a checkpoint lacks what a training needs to go on, or has it of another type."""
+    kinds = {"step": (int,), "sessions": (int,), "done": (bool,), "psnr": (float, NoneType), "best": (float, NoneType)}
+    values: dict[str, Any] = {field: content.get(field) for field in Progress.__dataclass_fields__}
+    for field, value in values.items():
+        if type(value) not in kinds.get(field, (float,)) or (isinstance(value, float) and not math.isfinite(value)):
+            raise SrgridError(f"checkpoint: its {field} is {str(value)[:40]}; delete the state folder and train again")
+    return Progress(**values)
+
+
+def _take_best(state: State, learner: Learner) -> tuple[int, float]:
+    """Load the best weights into the average; returns their step and PSNR. Raises SrgridError if they are lost."""
+    best = state.best()
+    try:
+        if best is None:
+            raise KeyError
+        learner.average.load_state_dict(best["average"])
+        return int(best["step"]), float(best["psnr"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError):
+        raise SrgridError(
+            f"{state.folder / 'best.ckpt'}: missing or damaged: the best weights are lost; delete the folder to train"
+            " again, or choose export: last"
+        ) from None
+
+
 def _finish(
     state: State, learner: Learner, progress: Progress, origin: dict[str, Any], out: Path, team: Team
 ) -> dict[str, Any]:
-    best = state.best() if learner.config.export == "best" else None
-    if best is not None:
-        learner.average.load_state_dict(best["average"])
-    exported = int(best["step"]) if best is not None else progress.step
-    psnr = float(best["psnr"]) if best is not None else progress.psnr
+    exported, psnr = progress.step, progress.psnr
+    if learner.config.export == "best":
+        exported, psnr = _take_best(state, learner)
     summary = {"steps": progress.step, "exported_step": exported, "psnr": psnr}
     if team.leads:
         made = origin | summary
@@ -258,6 +328,9 @@ def _finish(
             "device": str(team.device),
             "threads": torch.get_num_threads(),
             "hardware": provenance.hardware(),
+            "precision": learner.config.precision,
+            "compile": learner.config.compile,
+            "channels_last": learner.config.channels_last,
             "peak_gpu_bytes": torch.cuda.max_memory_allocated() if team.device.type == "cuda" else None,
         }
         record = {

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args, get_type_hints
+from types import NoneType
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from srgrid.errors import SrgridError
 
@@ -49,30 +52,115 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _check(self)
 
-    def identity(self) -> dict[str, Any]:
-        """The values that decide which weights come out; the rest (threads, logging) may change on resuming."""
-        silent = {"device", "threads", "checkpoint_every", "log_every", "tensorboard", "dtype"}
-        return {key: value for key, value in asdict(self).items() if key not in silent}
+    def identity(self, precision: str | None = None) -> dict[str, Any]:
+        """The values that decide which weights come out; the rest may change on resuming.
+
+        precision: what "auto" means here, fp32 or bf16.
+        `compile` and `channels_last` change the order of sums, and so the last bits of a step, as `threads` and
+        `device` do; the training stays the same one, and months of it are not to be thrown away for that.
+        """
+        silent = {"device", "threads", "checkpoint_every", "log_every", "tensorboard", "dtype", *_ROUNDING}
+        if self.export != "best":
+            silent.add("validate_every")
+        if self.optimiser != "adamw":
+            silent.add("weight_decay")
+        if self.schedule != "step":
+            silent |= {"decay_at", "decay_by"}
+        kept = {key: value for key, value in asdict(self).items() if key not in silent}
+        return kept | {"precision": precision or self.precision}
+
+
+_ROUNDING = ("compile", "channels_last")
+
+# What earlier versions counted among the values that decide, whatever the recipe.
+_FORMERLY = {*_ROUNDING, "validate_every", "weight_decay", "decay_at", "decay_by"}
+
+
+def as_now(found: Any, wanted: Mapping[str, Any]) -> Any:
+    """A recipe's identity as an earlier version recorded it, in the form that `wanted` has.
+
+    What no longer counts is left out, and "auto" stands for the precision wanted: which of the two it meant was not
+    written down.
+    """
+    if not isinstance(found, dict):
+        return found
+    kept = {key: value for key, value in found.items() if key in wanted or key not in _FORMERLY}
+    return kept | ({"precision": wanted.get("precision")} if kept.get("precision") == "auto" else {})
+
+
+# Least and largest value. A seed fits torch's generators; the other bounds only tell slips of the
+# hand from settings.
+_RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("steps", "epochs", "validate_every", "checkpoint_every", "log_every"), (1, 10**12)),
+    **dict.fromkeys(("batch", "patch"), (1, 2**16)),
+    **dict.fromkeys(("lr", "weight_decay", "clip"), (0, 1e38)),  # fp32 ends at 3.4e38
+    "minutes": (0, 10**9),
+    "held_out": (0, 10**6),
+    "threads": (0, 4096),
+    "seed": (0, 2**63 - 1),
+    "warmup": (0, 1),
+    "ema": (0, 1),
+    "decay_at": (0, 1),
+    "decay_by": (0, 1),
+}
 
 
 def _check(config: TrainConfig) -> None:
-    for field, hint in get_type_hints(TrainConfig).items():
-        choices = get_args(hint)
-        if choices and all(isinstance(c, str) for c in choices) and getattr(config, field) not in choices:
-            raise SrgridError(f"training option {field}: {getattr(config, field)!r} is not one of {', '.join(choices)}")
+    """Raise SrgridError with all that is wrong."""
+    hints = get_type_hints(TrainConfig)
+    typed = {field: _wrong_type(getattr(config, field), hint) for field, hint in hints.items()}
+    faults = [
+        f"training option {field}: {_shown(getattr(config, field))} is not {expected}"
+        for field, expected in typed.items()
+        if expected
+    ]
+    faults += [fault for field in _RANGES if not typed[field] for fault in _out_of_range(config, field)]
     budgets = [b for b in (config.steps, config.minutes, config.epochs) if b is not None]
-    if len(budgets) != 1 or budgets[0] <= 0:
-        raise SrgridError("training budget: give exactly one of steps, minutes and epochs, and a positive number")
+    if len(budgets) != 1 or budgets == [0]:
+        faults.append("training budget: give exactly one of steps, minutes and epochs, and a positive number")
     if config.epochs is not None and config.sampling != "five-crop":
-        raise SrgridError("training option epochs: only five-crop sampling has epochs; give steps or minutes")
-    for field in ("batch", "patch", "validate_every", "checkpoint_every", "log_every"):
-        if getattr(config, field) < 1:
-            raise SrgridError(f"training option {field}: must be at least 1")
-    for field in ("lr", "weight_decay", "clip", "held_out", "threads", "seed"):
-        if getattr(config, field) < 0:
-            raise SrgridError(f"training option {field}: must not be negative")
-    if not (0 <= config.warmup < 1 and 0 <= config.ema < 1):
-        raise SrgridError("training options warmup and ema: must lie in 0..1 (1 excluded)")
+        faults.append("training option epochs: only five-crop sampling has epochs; give steps or minutes")
+    if config.export == "best" and config.held_out == 0:
+        faults.append("training option export: best is chosen on held-out images; set held_out, or export last")
+    if faults:
+        raise SrgridError("\n".join(faults))
+
+
+def _wrong_type(value: Any, hint: Any) -> str | None:
+    """What a setting is expected to be, if `value` is not that. Truth values are no numbers, nor is text."""
+    choices = get_args(hint)
+    if get_origin(hint) is Literal:
+        return None if isinstance(value, str) and value in choices else f"one of {', '.join(choices)}"
+    if get_origin(hint) is tuple:
+        good = isinstance(value, tuple) and value and all(_wrong_type(item, float) is None for item in value)
+        return None if good else "a list of numbers"
+    if NoneType in choices:
+        return None if value is None else _wrong_type(value, choices[0])
+    if hint is float:
+        good = type(value) in (int, float) and abs(value) < math.inf
+        return None if good else "a finite number"
+    names = {int: "a whole number", bool: "true or false", str: "text"}
+    return None if type(value) is hint else names[hint]
+
+
+def _out_of_range(config: TrainConfig, field: str) -> list[str]:
+    given = getattr(config, field)
+    low, high = _RANGES[field]
+    values = given if isinstance(given, tuple) else (given,)
+    if any(value is not None and value < low for value in values):
+        rule = "not be negative" if low == 0 else f"be at least {low}"
+    elif field in ("warmup", "ema") and given >= high:
+        rule = "be below 1 (shares lie in 0..1, 1 excluded)"
+    elif any(value is not None and value > high for value in values):
+        rule = f"be at most {high}"
+    else:
+        return []
+    return [f"training option {field}: must {rule}, {_shown(given)} is wrong"]
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:60]}..."
 
 
 RECIPES: dict[str, TrainConfig] = {
@@ -108,13 +196,12 @@ def recipe(name: str, **changes: Any) -> TrainConfig:
     if name not in RECIPES:
         raise SrgridError(f"recipe {name!r}: unknown; known recipes are {', '.join(RECIPES)}")
     changes = {key: value for key, value in changes.items() if value is not None}
-    if unknown := sorted(changes.keys() - {field.name for field in fields(TrainConfig)}):
-        raise SrgridError(f"training option {unknown[0]!r}: unknown")
+    known = [field.name for field in fields(TrainConfig)]
+    if unknown := sorted(changes.keys() - set(known), key=str):
+        names = ", ".join(map(repr, unknown))
+        raise SrgridError(f"training option {names}: unknown; known options are {', '.join(known)}")
     if budget := {"steps", "minutes", "epochs"} & changes.keys():
         changes |= dict.fromkeys({"steps", "minutes", "epochs"} - budget)
-    if "decay_at" in changes:
+    if isinstance(changes.get("decay_at"), list):
         changes["decay_at"] = tuple(changes["decay_at"])
-    try:
-        return replace(RECIPES[name], **changes)
-    except TypeError as error:
-        raise SrgridError(f"training options: {error}") from None
+    return replace(RECIPES[name], **changes)
