@@ -14,10 +14,10 @@ from srgrid.data import registry
 from srgrid.data.registry import Dataset
 from srgrid.errors import SrgridError
 from srgrid.metrics import get_protocol, protocols
+from srgrid.networks import SCALES
 from srgrid.train.recipes import recipe
 
 BASELINE = "bicubic"
-TRAINABLE_SCALES = (2, 3, 4)
 
 Config = Mapping[str, Any]
 
@@ -179,14 +179,14 @@ def _training(config: Config) -> Iterator[str]:
     yield from _try("train", recipe, train["recipe"], **settings)
     if trained := [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]:
         for scale in config["scales"]:
-            if scale not in TRAINABLE_SCALES:
+            if scale not in SCALES:
                 yield f"scales: {', '.join(trained)} cannot be trained at scale {scale}; choose 2, 3 or 4"
 
 
 def _warm_starts(config: Config) -> Iterator[str]:
     init = {str(key): value for key, value in config["train"]["init"].items()}
     for scale, origin in init.items():
-        if not scale.isdigit() or int(scale) not in TRAINABLE_SCALES or origin not in TRAINABLE_SCALES:
+        if not scale.isdigit() or int(scale) not in SCALES or origin not in SCALES:
             yield f"train.init.{scale}: {origin}: give scales of 2, 3 and 4, such as {{3: 2}}"
         seen = [scale]
         while seen[-1] in init and len(seen) <= len(init) + 1:

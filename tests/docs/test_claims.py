@@ -15,7 +15,8 @@ from blocks import ROOT
 
 from srgrid.cli import app
 from srgrid.data import registry
-from srgrid.models.registry import MODELS, build
+from srgrid.models.registry import build
+from srgrid.networks import MODELS
 
 CLAIMS: dict[str, list[str]] = yaml.safe_load((ROOT / "tests/docs/claims.yaml").read_text())
 README = (ROOT / "README.md").read_text()

@@ -30,7 +30,8 @@ from srgrid.data import archive, digests, registry, verify
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
 from srgrid.models import describe, load, weights
-from srgrid.models.rcan import Rcan, RcanConfig
+from srgrid.models.rcan import Rcan
+from srgrid.networks import RcanConfig
 from srgrid.report import cardata, cells, published
 from srgrid.report.card import build_card
 from srgrid.report.grid import collect

@@ -24,7 +24,7 @@ from srgrid.degrade import DEGRADATIONS, degradation_of
 from srgrid.errors import SrgridError
 from srgrid.lock import hold
 from srgrid.metrics import protocols
-from srgrid.models.registry import names as model_names
+from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
 from srgrid.provenance import file_digest
 

@@ -14,8 +14,9 @@ from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.models import container, foreign, weights
-from srgrid.models.rcan import Rcan, RcanConfig
-from srgrid.models.registry import MODELS, build, names
+from srgrid.models.rcan import Rcan
+from srgrid.models.registry import build
+from srgrid.networks import MODELS, RcanConfig, names
 
 __all__ = ["MODELS", "Rcan", "RcanConfig", "build", "describe", "find", "load", "names", "weights"]
 
