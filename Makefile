@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test lint lock peers clean
+.PHONY: demo test fuzz lint lock peers clean
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
@@ -20,6 +20,10 @@ demo: $(READY)
 
 test: $(READY)
 	$(BIN)/pytest
+
+# Damaged input for every reader, for SRGRID_FUZZ_SECONDS (an hour), from SRGRID_FUZZ_SEED on; findings go to build/fuzz.
+fuzz: $(READY)
+	SRGRID_FUZZ_SECONDS=$${SRGRID_FUZZ_SECONDS:-3600} $(BIN)/pytest tests/fuzz --timeout 0
 
 lint: $(READY)
 	$(BIN)/ruff check .

@@ -5,6 +5,10 @@
 
 from pathlib import Path
 
+from snakemake.utils import min_version
+
+min_version("9.0")
+
 
 configfile: Path(workflow.basedir) / "config.yaml"
 

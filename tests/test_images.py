@@ -94,7 +94,8 @@ def test_staging_leaves_the_old_or_nothing(tmp_path):
     for content in ("one", "two"):
         with staged_dir(out) as staged:
             (staged / "a.txt").write_text(content)
-            write_manifest(staged, {"step": "test"}, {})
+            entry = {"width": 1, "height": 1, "channels": 1, "sha256": "0" * 64}
+            write_manifest(staged, {"step": "test"}, {"a.txt": entry})
     with pytest.raises(ZeroDivisionError):
         _fail_in(staged_dir(out), "a.txt")
     assert (out / "a.txt").read_text() == "two"

@@ -8,6 +8,7 @@ import pytest
 from srgrid import code, images, provenance
 from srgrid.errors import SrgridError
 from srgrid.files import write_manifest
+from srgrid.records import TABLE_NAMES, write_record
 
 
 def git(folder, *words):
@@ -51,7 +52,9 @@ def test_the_record_has_what_is_needed_to_make_a_run_again(photo_dir, tmp_path):
     for name in ("grid.csv", "scores.csv", "intervals.csv"):
         (tmp_path / name).write_text(f"{name}\n")
     out = tmp_path / "provenance.json"
-    provenance.write_provenance(out, {"run": "x"}, [photo_dir], [], [], "snakemake --cores 8")
+    digests = {name: provenance.file_digest(tmp_path / name) for name in TABLE_NAMES}
+    write_record(tmp_path / "tables.json", "tables", {"sha256": digests, "hr": {}, "methods": {}, "code": {}})
+    provenance.write_provenance(out, {"run": "x"}, [photo_dir], {}, [], "snakemake --cores 8")
     record = json.loads(out.read_text())
     assert record["config"] == {"run": "x"}
     assert record["outputs"]["grid.csv"] == hashlib.sha256(b"grid.csv\n").hexdigest()

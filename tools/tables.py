@@ -16,6 +16,7 @@ import pandas as pd
 from srgrid.files import staged_file
 from srgrid.models import describe
 from srgrid.report.published import published
+from srgrid.report.tables import recorded_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, GRID, README = ROOT / "models", ROOT / "results/published/grid.csv", ROOT / "README.md"
@@ -37,7 +38,7 @@ License: Apache-2.0, like the code. The training images belong to their authors 
 
 
 def main() -> None:
-    grid = pd.read_csv(GRID)
+    grid = recorded_grid(GRID)
     files = sorted(MODELS.glob("*.safetensors"))
     texts = {
         MODELS / "README.md": "\n".join([HEAD, scores(files, grid), training(MODELS)]),

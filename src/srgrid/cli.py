@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -13,6 +14,8 @@ import typer
 
 from srgrid import __version__
 from srgrid.errors import SrgridError
+from srgrid.files import keep_apart, trouble
+from srgrid.signals import Signalled, raise_when_stopped
 from srgrid.train.stop import Interrupted
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -23,6 +26,7 @@ app.add_typer(data_app, name="data")
 class Exit(IntEnum):
     """Exit statuses (sysexits.h, and 128 + signal number)."""
 
+    READER_GONE = 1  # as Click ends when a pipe's reader has left
     BAD_INPUT = 2
     INTERNAL = 70
     INTERRUPTED = 130
@@ -33,19 +37,43 @@ def main() -> NoReturn:
     # One thread per process for the numpy steps: several run side by side, and more threads make them slower.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    raise_when_stopped()
     try:
-        app()
+        _run()
     except SrgridError as error:
         _stop(f"error: {error}", Exit.BAD_INPUT)
-    except Interrupted as stopped:
+    except (Interrupted, Signalled) as stopped:
         _stop(str(stopped), stopped.exit_status)
     except KeyboardInterrupt:
         _stop("interrupted; nothing half-written is left", Exit.INTERRUPTED)
+    except BrokenPipeError:
+        _drop_stdout()
+        sys.exit(int(Exit.READER_GONE))
+    except OSError as error:
+        if os.environ.get("SRGRID_DEBUG"):
+            raise
+        _drop_stdout()
+        _stop(f"error: {trouble(error, 'standard output')}", Exit.BAD_INPUT)
     except Exception as error:
         if os.environ.get("SRGRID_DEBUG"):
             raise
         _stop(f"internal error: {type(error).__name__}: {error}; SRGRID_DEBUG=1 shows where", Exit.INTERNAL)
     sys.exit(0)
+
+
+def _run() -> None:
+    try:
+        app()
+    except SystemExit:
+        if sys.stdout:
+            sys.stdout.flush()  # here, where its failure can be told
+        raise
+
+
+def _drop_stdout() -> None:
+    """Send what could not be printed nowhere, or Python tries again at its end and complains."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _stop(message: str, status: int) -> NoReturn:
@@ -68,13 +96,24 @@ def _root(version: Annotated[bool, typer.Option("--version", callback=_version, 
     """Super-resolution benchmark: exact LR images, declared protocols, honest grids."""
 
 
-def _object(text: str, option: str) -> dict[str, Any]:
+def _json(text: str, option: str) -> Any:
     try:
-        value = json.loads(text)
-    except ValueError as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise SrgridError(f"{option}: not JSON ({error})") from None
+
+
+def _object(text: str, option: str) -> dict[str, Any]:
+    value = _json(text, option)
     if not isinstance(value, dict):
         raise SrgridError(f"{option}: expected a JSON object, got {text}")
+    return value
+
+
+def _list(text: str, option: str) -> list[Any]:
+    value = _json(text, option)
+    if not isinstance(value, list):
+        raise SrgridError(f"{option}: expected a JSON list, got {text}")
     return value
 
 
@@ -119,7 +158,9 @@ def data_verify(
     from srgrid.data import verify
 
     found = verify.verify_dir(folder, dataset, extra=_object(define, "--define"))
-    verify.write_report(found, report) if report else None
+    if report:
+        keep_apart(report, *(folder / row.file for row in found.rows))
+        verify.write_report(found, report)
     for line in verify.lines(found):
         print(line)
     verify.require(found)
@@ -159,18 +200,26 @@ def score(
     scale: Scale,
     protocol: Annotated[str, typer.Option(help="rgb8, luma8, super-image or one of --define.")] = "rgb8",
     out: Annotated[Path | None, typer.Option(help="Write the rows and the mean as CSV.")] = None,
-    cell: Annotated[str, typer.Option(help="JSON object of columns to put first; then no mean is written.")] = "{}",
+    cell: Annotated[
+        str, typer.Option(help="JSON object, dataset, scale, method and protocol: write a cell for `grid`, no mean.")
+    ] = "{}",
     define: Json = "{}",
 ) -> None:
     """Score SR images against their originals: PSNR and SSIM per image, and the mean."""
     from srgrid import metrics, scoring
 
     columns = _object(cell, "--cell")
+    if out:
+        keep_apart(out, sr_dir, hr_dir)
     rule = metrics.get_protocol(protocol, metrics.protocols(_object(define, "--define")))
+    if out and columns:
+        scoring.check_cell(out, columns, scale, rule)
     rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule)
     shown = rows if columns else [*rows, scoring.Row("mean", *scoring.mean(rows))]
-    if out:
-        scoring.write_rows(out, shown, **columns)
+    if out and columns:
+        scoring.write_cell(out, rows, columns, rule, sr_dir)
+    elif out:
+        scoring.write_rows(out, shown)
     width = max(len(row.image) for row in shown)
     for row in shown:
         print(f"{row.image:<{width}}  {row.psnr:9.4f} dB  {row.ssim:.5f}")
@@ -209,6 +258,7 @@ def train(
     changes = _object(settings, "--settings")
     given = {"steps": steps, "minutes": minutes, "threads": threads}
     changes |= {key: value for key, value in given.items() if value is not None}
+    keep_apart(out, pack, *([init] if init else []))
     run(model, scale, pack, out, state, named(recipe, **changes), init=init)
 
 
@@ -248,27 +298,24 @@ def upscale(
 
 @app.command()
 def grid(
-    parts: Annotated[list[Path], typer.Argument(help="Score files, one per cell.")],
-    out_dir: Annotated[Path, typer.Option(help="Folder for scores.csv, grid.csv and intervals.csv.")],
+    parts: Annotated[list[Path], typer.Argument(help="Score files made by `score --cell`, their records beside them.")],
+    out_dir: Annotated[Path, typer.Option(help="Folder for scores.csv, grid.csv, intervals.csv and their record.")],
     order: Json = "{}",
 ) -> None:
     """Collect scores into scores.csv, and the grid and its confidence intervals from them alone."""
-    from srgrid.report.grid import collect
-    from srgrid.report.grid import grid as average
-    from srgrid.report.intervals import intervals
+    from srgrid.report.grid import make_grid
 
-    scores = out_dir / "scores.csv"
-    collect(parts, scores, _object(order, "--order") or None)
-    average(scores, out_dir / "grid.csv")
-    intervals(scores, out_dir / "intervals.csv")
+    for name in ("scores.csv", "grid.csv", "intervals.csv"):
+        keep_apart(out_dir / name, *parts)
+    make_grid(parts, out_dir, _object(order, "--order") or None)
 
 
-def _pairs(given: list[str], option: str) -> dict[str, Path]:
-    found = {}
+def _pairs(given: list[str], option: str, form: str = "METHOD=FOLDER") -> dict[str, Path]:
+    found: dict[str, Path] = {}
     for text in given:
         name, equals, path = text.partition("=")
-        if not equals:
-            raise SrgridError(f"{option}: expected METHOD=FOLDER, got {text!r}")
+        if not equals or name in found:
+            raise SrgridError(f"{option}: expected {form}, each once, got {text!r}")
         found[name] = Path(path)
     return found
 
@@ -294,6 +341,8 @@ def figure(
     from srgrid.report.figures import figure as draw
     from srgrid.report.previews import previews as prepare
 
+    if out.suffix != ".png":
+        raise SrgridError(f"{out}: a figure is written as .png, with .pdf and .json beside it; choose such a name")
     folders = _pairs(sr, "--sr")
     chosen = _object(show, "--show")
     draw(
@@ -329,14 +378,23 @@ def provenance(
     out: Annotated[Path, typer.Argument(help="provenance.json, beside the run's tables.")],
     inputs: Annotated[list[Path], typer.Option("--input", help="Folders of HR images.")],
     config: Json = "{}",
-    weights: Annotated[list[Path] | None, typer.Option("--weights", help="Weights that were used.")] = None,
+    weights: Annotated[
+        list[str] | None, typer.Option("--weights", metavar="METHOD:SCALE=FILE", help="Weights that were used.")
+    ] = None,
     missing: Annotated[str, typer.Option(help="JSON list of cells that are not run, and why.")] = "[]",
     command: Annotated[str, typer.Option(help="What re-makes the run.")] = "",
 ) -> None:
     """Write down what made a run's results: versions, commit, config, hardware, digests."""
     from srgrid.provenance import write_provenance
 
-    write_provenance(out, _object(config, "--config"), inputs, weights or [], json.loads(missing), command)
+    used = {}
+    for name, path in _pairs(weights or [], "--weights", "METHOD:SCALE=FILE").items():
+        method, _, scale = name.rpartition(":")
+        if not method or not scale.isdecimal():
+            raise SrgridError(f"--weights: expected METHOD:SCALE=FILE, got {name}={path}")
+        used[method, int(scale)] = path
+    keep_apart(out, *inputs, *used.values())
+    write_provenance(out, _object(config, "--config"), inputs, used, _list(missing, "--missing"), command)
 
 
 @app.command()
@@ -361,4 +419,6 @@ def audit(
     """Hold the grid against the published one, cell by cell, and measure what each protocol choice is worth."""
     from srgrid.report.audit import write_audit
 
+    for name in ("audit.csv", "effects.csv", "columns.csv"):
+        keep_apart(run_dir / name, *parts)
     write_audit(run_dir, parts)

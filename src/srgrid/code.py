@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import ast
 import hashlib
-import platform
 from functools import cache
 from importlib import metadata
 from pathlib import Path
 
+NOT_INSTALLED = "not installed"
 PACKAGE = Path(__file__).resolve().parent
 
 # What moves a number or a pixel. torch is named by the steps that run a network alone.
@@ -34,8 +34,15 @@ def code_identity(module: str) -> dict[str, str]:
     for file in sorted(files):
         digest.update(f"{file.relative_to(PACKAGE).as_posix()}\n".encode())
         digest.update(file.read_bytes())
-    found = {"source": digest.hexdigest()[:16], "python": platform.python_version()}
-    return found | {name: metadata.version(name) for name in sorted(packages)}
+    return {"source": digest.hexdigest()[:16]} | {name: version(name) for name in sorted(packages)}
+
+
+def version(package: str) -> str:
+    """The installed version of a package, or "not installed"."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return NOT_INSTALLED
 
 
 def _reach(module: str) -> tuple[set[Path], set[str]]:

@@ -10,9 +10,12 @@ import numpy as np
 from PIL import Image
 
 from srgrid import images
+from srgrid.code import code_identity
 from srgrid.errors import SrgridError
-from srgrid.files import staged_dir, write_manifest
+from srgrid.files import keep_apart, staged_dir, write_manifest
+from srgrid.grey import as_published
 from srgrid.images import Array
+from srgrid.made import open_images
 from srgrid.metrics import Protocol
 from srgrid.progress import track
 from srgrid.resize import imresize, modcrop
@@ -68,25 +71,28 @@ def degradation_of(protocol: Protocol) -> str:
 def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab") -> None:
     """Write the LR image (PNG) of every image in `hr_dir`, and a manifest, to `out_dir`; all of them or nothing.
 
-    Raises SrgridError, naming the file, for an image that cannot be read or is smaller than the scale.
+    Of a grey HR image (`srgrid.grey.is_grey`) LR has one channel, however HR is stored.
+    Raises SrgridError, naming the file, for an image that cannot be read or is smaller than the scale, and if `out_dir`
+    is `hr_dir`, or one lies in the other.
     """
     if scale != int(scale) or scale < 1:
         raise SrgridError(f"scale must be a positive integer, got {scale}")
     recipe = get_degradation(degradation)
-    files = images.by_stem(images.list_images(hr_dir))
-    entries, sources = {}, {}
+    folder = open_images(hr_dir)
+    keep_apart(out_dir, hr_dir, *folder.files.values())
+    images.check_all(folder.files.values())
+    entries = {}
     with staged_dir(out_dir) as staged:
-        for stem, file in track(list(files.items()), f"LR x{scale} {degradation} {hr_dir}"):
-            hr = images.read(file)
+        for stem, file in track(list(folder.files.items()), f"LR x{scale} {degradation} {hr_dir}"):
+            hr = folder.read(file)
             try:
-                lr = recipe.shrink(hr, scale)
+                lr = recipe.shrink(as_published(hr), scale)
             except SrgridError as error:
                 raise SrgridError(f"{file}: {error}") from None
             images.write(staged / f"{stem}.png", lr)
             entries[f"{stem}.png"] = images.describe(lr)
-            sources[file.name] = images.pixel_digest(hr)
-        made_by = {"step": "lr", "degradation": degradation, "scale": scale, "inputs": sources}
-        write_manifest(staged, made_by, entries)
+        made_by = {"step": "lr", "degradation": degradation, "scale": scale, "inputs": folder.digests}
+        write_manifest(staged, made_by | {"code": code_identity("srgrid.degrade")}, entries)
 
 
 def _pillow(image: Array, width: int, height: int) -> Array:

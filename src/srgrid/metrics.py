@@ -17,6 +17,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from srgrid.errors import SrgridError
+from srgrid.grey import equal_channels, is_grey, tiled
 from srgrid.resize import modcrop
 
 Float = npt.NDArray[np.float64]
@@ -25,6 +26,11 @@ PEAK = 255.0
 SIGMA = 1.5
 C1, C2 = (0.01 * PEAK) ** 2, (0.03 * PEAK) ** 2  # Wang et al. 2004
 STRIP = 32
+
+# Float SR: what rounds to 0..255 is in range. An SR image is about as bright as its HR; one 16 times darker is on
+# another scale (0..1 is 255 times darker), unless HR is all but black itself.
+_OVERSHOOT = 0.5
+_DARK, _DARKER = 0.5, 16.0
 
 # Y = offset + R, G, B weights on 0..255 values. bt601: MATLAB's rgb2ycbcr. super-image: its own table, whose first
 # weight differs from BT.601's 65.738/256.
@@ -63,7 +69,7 @@ class Protocol:
     luma: Literal["bt601", "super-image", "bt601-full-range"] = "bt601"
     round_luma: bool = False  # both Y images rounded to 8 bits
     shave: int | Literal["scale"] = "scale"  # pixels cut from every border
-    grey: Literal["own", "tile"] = "own"  # single-channel images: own values, or tiled to RGB and converted to Y
+    grey: Literal["own", "tile"] = "own"  # grey images: own values, or tiled to RGB and converted to Y
     ssim_window: Window = "gaussian-11"  # or uniform-7: what scikit-image does when it is not told otherwise
     ssim_border: Border = "valid"  # average the windows inside the image, or all, the border reflected
 
@@ -94,6 +100,8 @@ def protocols(extra: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str,
     for name, given in (extra or {}).items():
         if name in PROTOCOLS:
             raise SrgridError(f"protocols.{name}: is built in and cannot be redefined; choose another name")
+        if not isinstance(given, Mapping):
+            raise SrgridError(f"protocols.{name}: expected fields, such as {{base: rgb8, shave: 0}}, got {given!r}")
         changes = dict(given)
         base = get_protocol(str(changes.pop("base", "rgb8")), known)
         for key, value in changes.items():
@@ -136,21 +144,23 @@ def score(
     scale: int,
     protocol: str | Protocol = "rgb8",
     *,
+    rgb: bool = False,
     check: bool = False,
 ) -> Score:
     """PSNR (dB) and SSIM of a super-resolved image against its original.
 
     sr: H x W or H x W x 3, uint8, or float in 0..255 for protocols that do not quantise. hr: uint8, of the same size
-    or, where that is not a multiple of `scale`, of the size before cropping. `check` computes both with scikit-image
-    too and compares. Raises SrgridError for sizes, types or channels that do not fit each other, or an image smaller
-    than the SSIM window after shaving.
+    or, where that is not a multiple of `scale`, of the size before cropping. Whether HR is grey is decided by
+    `srgrid.grey.is_grey`, not by its packaging, unless `rgb` says that three equal channels are RGB too (as of a part
+    of a colour image). `check` computes both with scikit-image too and compares. Raises SrgridError for sizes, types,
+    ranges or channels that do not fit each other, or an image smaller than the SSIM window after shaving.
 
     >>> image = np.full((24, 24), 100, np.uint8)
     >>> score(image + np.uint8(5), image, scale=2).psnr.__round__(4)
     34.1514
     """
     rule = get_protocol(protocol) if isinstance(protocol, str) else protocol
-    sr_y, hr_y = luma_pair(sr, hr, scale, rule)
+    sr_y, hr_y = luma_pair(sr, hr, scale, rule, rgb=rgb)
     value = Score(psnr(sr_y, hr_y), ssim(sr_y, hr_y, rule.ssim_border, rule.ssim_window))
     if check:
         _check_by_scikit_image(value, sr_y, hr_y, rule)
@@ -167,11 +177,14 @@ def _check_by_scikit_image(value: Score, sr_y: Float, hr_y: Float, rule: Protoco
         raise SrgridError(f"self-check failed: {value} here, {there} by scikit-image; please report this")
 
 
-def luma_pair(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8], scale: int, rule: Protocol) -> tuple[Float, Float]:
+def luma_pair(
+    sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8], scale: int, rule: Protocol, *, rgb: bool = False
+) -> tuple[Float, Float]:
     """The two Y images, float64 on 0..255, equal in size and shaved, that the protocol compares."""
-    _check_sr(sr, rule)
     _check_hr(hr, scale)
-    sr, hr = _same_channels(sr, hr)
+    _check_sr(sr, hr, rule)
+    grey = is_grey(hr) if not rgb else hr.ndim == 2
+    sr, hr = _both_grey(sr, hr, rule) if grey else _both_rgb(sr, hr)
     hr = _same_size(sr, hr, scale, rule)
     cut = scale if rule.shave == "scale" else rule.shave
     rows, columns = (n - 2 * cut for n in hr.shape[:2])
@@ -183,8 +196,8 @@ def luma_pair(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8], scale: int, rule:
     return sr_y, hr_y
 
 
-def _check_sr(sr: npt.NDArray[Any], rule: Protocol) -> None:
-    if sr.ndim not in (2, 3) or (sr.ndim == 3 and sr.shape[2] != 3):
+def _check_sr(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8], rule: Protocol) -> None:
+    if sr.ndim not in (2, 3) or (sr.ndim == 3 and sr.shape[2] != 3) or 0 in sr.shape:
         raise SrgridError(f"SR: expected H x W or H x W x 3, got shape {sr.shape}")
     if sr.dtype == np.uint8:
         return
@@ -192,8 +205,22 @@ def _check_sr(sr: npt.NDArray[Any], rule: Protocol) -> None:
         raise SrgridError(
             f"SR: protocol {rule.name} scores uint8 images, got {sr.dtype}; round and clip to 0..255 first"
         )
+    _check_range(sr, hr)
+
+
+def _check_range(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8]) -> None:
+    """Refuse float values on another range: outside 0..255, or far darker than HR, as 0..1 and black images are."""
     if not np.isfinite(sr).all():
         raise SrgridError("SR: holds values that are not finite; the model that made it is broken")
+    low, high = float(sr.min()), float(sr.max())
+    seen = f"SR: values from {low:.6g} to {high:.6g}"
+    if low < -_OVERSHOOT or high > PEAK + _OVERSHOOT:
+        raise SrgridError(f"{seen}, expected 0..255; bring them to that range, or clip what only overshoots it")
+    mean_sr, mean_hr = float(sr.mean(dtype=np.float64)), float(hr.mean())
+    if mean_hr >= _DARK and mean_sr < mean_hr / _DARKER:
+        raise SrgridError(
+            f"{seen}, mean {mean_sr:.3g}, where HR's mean is {mean_hr:.1f}; expected 0..255: bring them to that range"
+        )
 
 
 def _check_hr(hr: npt.NDArray[Any], scale: int) -> None:
@@ -203,13 +230,26 @@ def _check_hr(hr: npt.NDArray[Any], scale: int) -> None:
         raise SrgridError(f"scale must be a positive integer, got {scale}")
 
 
-def _same_channels(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
-    if sr.ndim == hr.ndim:
+def _both_grey(
+    sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8], rule: Protocol
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+    """One channel each. An SR in colour is averaged, as `upscale` does; under `grey: tile` its Y is taken instead."""
+    hr = hr if hr.ndim == 2 else hr[..., 0]
+    if sr.ndim == 2 or equal_channels(sr):
+        return (sr if sr.ndim == 2 else sr[..., 0]), hr
+    if rule.grey == "tile":
         return sr, hr
-    rgb, which = (sr, "SR") if sr.ndim == 3 else (hr, "HR")
-    if not (np.array_equal(rgb[..., 0], rgb[..., 1]) and np.array_equal(rgb[..., 0], rgb[..., 2])):
-        raise SrgridError(f"{which} is in colour and the other image is grey; give both the same channels")
-    return (sr[..., 0], hr) if which == "SR" else (sr, hr[..., 0])
+    mean = sr.mean(axis=2, dtype=np.float64)
+    return (np.floor(mean + 0.5) if rule.quantise else mean), hr
+
+
+def _both_rgb(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+    hr = hr if hr.ndim == 3 else tiled(hr)
+    if sr.ndim == 3:
+        return sr, hr
+    if not equal_channels(hr):
+        raise SrgridError("SR is grey and HR is in colour; give both the same channels")
+    return tiled(sr), hr
 
 
 def _same_size(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8], scale: int, rule: Protocol) -> npt.NDArray[np.uint8]:

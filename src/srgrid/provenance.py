@@ -2,34 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 import platform
 import subprocess
 from collections.abc import Mapping, Sequence
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from srgrid.code import code_identity, version
 from srgrid.errors import SrgridError
-from srgrid.files import read_manifest, staged_file
+from srgrid.files import read_manifest, set_identity
+from srgrid.records import TABLE_NAMES, read_object, tables_record, write_record
+from srgrid.records import file_digest as file_digest  # noqa: PLC0414 (also known under this module's name)
 
 PACKAGES = (
     *("srgrid", "snakemake", "torch", "datasets", "scikit-image", "numpy", "scipy", "pandas", "pillow"),
     *("matplotlib", "jinja2", "safetensors", "huggingface_hub"),
 )
 
+STEPS = {"score": "srgrid.scoring", "grid": "srgrid.report.grid", "upscale": "srgrid.upscale"}
+
 
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that touch a number or a picture."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+    return {"python": platform.python_version()} | {name: version(name) for name in PACKAGES}
 
 
 def commit(folder: Path | None = None) -> str | None:
@@ -76,56 +72,104 @@ def _cpu_name() -> str:
     return platform.processor() or platform.machine()
 
 
-def file_digest(path: str | os.PathLike[str]) -> str:
-    """sha256 (hex) of a file's bytes. Raises SrgridError if it cannot be read."""
-    try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise SrgridError(f"{path}: cannot be read ({error.strerror})") from None
-
-
 def set_digest(folder: Path) -> dict[str, Any]:
     """Number of images of a made folder and one sha256 over its manifest's names and pixel digests."""
     files = read_manifest(folder)["files"]
-    text = "".join(f"{name} {entry['sha256']}\n" for name, entry in sorted(files.items()))
-    return {"images": len(files), "sha256": hashlib.sha256(text.encode()).hexdigest()}
+    return set_identity({name: entry["sha256"] for name, entry in files.items()})
+
+
+Weights = Mapping[tuple[str, int], Path]
+"""A weights file for each method and scale."""
 
 
 def write_provenance(
     out: Path,
     config: Mapping[str, Any],
     inputs: Sequence[Path],
-    weights: Sequence[Path],
+    weights: Weights,
     missing: Sequence[Mapping[str, Any]],
     command: str,
 ) -> None:
-    """Write provenance.json: everything needed to re-make a run's results.
+    """Write provenance.json: everything needed to re-make a run's results, whose tables lie beside it.
 
     `inputs` are folders of HR images with manifests; `missing` lists cells that are not run, with the reason.
+    Raises SrgridError when a table was edited, when HR images or weights are others than those that were scored, and
+    on a config of the wrong form.
     """
-    tables = [out.parent / name for name in ("grid.csv", "scores.csv", "intervals.csv")]
+    _check_form(config, missing)
+    tables = tables_record(out.parent, TABLE_NAMES)
+    hr = {folder.name: set_digest(folder) for folder in inputs}
+    for name, digest in hr.items():
+        if tables["hr"].get(name, digest) != digest:
+            raise SrgridError(f"{name}: the HR images are others than those that were scored; score them again")
     record = {
+        "code": {"present": {step: code_identity(module) for step, module in STEPS.items()}, **tables["code"]},
         "command": command,
         "commit": commit(),
         "config": dict(config),
         "hardware": hardware(),
-        "inputs": {folder.name: set_digest(folder) for folder in inputs},
+        "inputs": hr,
         "missing": list(missing),
-        "outputs": {table.name: file_digest(table) for table in tables},
+        "outputs": {name: tables["sha256"][name] for name in TABLE_NAMES},
         "versions": versions(),
-        "weights": {file.name: _weights_record(file) for file in weights},
+        "weights": _all_weights(weights, tables["methods"]),
     }
-    with staged_file(out) as staged:
-        staged.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+    write_record(out, "provenance", record)
 
 
-def _weights_record(file: Path) -> dict[str, Any]:
+def _all_weights(weights: Weights, methods: Mapping[str, Any]) -> dict[str, Any]:
+    """Records keyed "METHOD xSCALE": of the files given, and of what the SR images' manifests name beyond them."""
+    found: dict[str, dict[str, Any]] = {}
+    for (method, scale), file in weights.items():
+        key = f"{method} x{scale}"
+        if key not in methods:
+            raise SrgridError(f"weights: {key} is no column of the grid, which has {', '.join(methods)}")
+        used = (methods[key] or {}).get("weights_sha256")
+        found[key] = {"method": method, "scale": scale, "file": file.name, **_used(file, key, used)}
+    for key, made_by in methods.items():
+        if key not in found and made_by and made_by.get("weights_sha256"):
+            name, _, factor = key.rpartition(" x")
+            own = {"method": name, "scale": int(factor), "file": str(made_by.get("model", "not recorded"))}
+            found[key] = own | {"sha256": made_by["weights_sha256"]}
+    return found
+
+
+def _used(file: Path, key: str, used: str | None) -> dict[str, Any]:
+    """What a weights file is, which has to be the one that the SR images were made with."""
+    if file.is_dir():  # the manifests of the SR images know what was loaded from it
+        return {"path": str(file), "sha256": used}
+    if file_digest(file) != used:
+        made_with = f"made with {used[:12]}..." if used else "not made with weights that are recorded"
+        raise SrgridError(f"{file}: other bytes than the SR images of {key}, {made_with}; upscale and score again")
+    return weights_record(file)
+
+
+def weights_record(file: Path) -> dict[str, Any]:
     """A weights file's digest, what it says of model and training, and what was measured while training."""
     from srgrid.models import describe
 
     record = {"path": str(file), "sha256": file_digest(file), **describe(file)}
     sidecar = file.with_suffix(".json")
     if sidecar.exists():
-        record["measured"] = json.loads(sidecar.read_text())
+        measured = read_object(sidecar, "remove it, or train again")
+        if measured.get("weights_sha256") == record["sha256"]:
+            record["measured"] = measured
     return record
+
+
+def _check_form(config: Mapping[str, Any], missing: Sequence[Mapping[str, Any]]) -> None:
+    """Raise SrgridError unless what the card reads of a config has the form of the workflow's."""
+    wrong = [key for key in ("datasets", "methods", "protocols") if not _all(config.get(key, []), str)]
+    wrong += [] if _all(config.get("scales", []), int) else ["scales"]
+    wrong += [key for key in ("weights", "train") if not isinstance(config.get(key, {}), dict)]
+    wrong += [] if "train" in wrong or _all(config.get("train", {}).get("images", []), str) else ["train.images"]
+    if wrong:
+        raise SrgridError(f"config: {', '.join(wrong)} not as in config.yaml; give the workflow's config, or {{}}")
+    for entry in missing:
+        fits = isinstance(entry, dict) and isinstance(entry.get("reason"), str)
+        if not fits or not isinstance(entry.get("scale", 1), int) or not isinstance(entry.get("dataset", ""), str):
+            raise SrgridError(f"missing: {entry!r}: expected an object with a reason, and the cell's keys")
+
+
+def _all(values: object, kind: type) -> bool:
+    return isinstance(values, list) and all(isinstance(value, kind) for value in values)

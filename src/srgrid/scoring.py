@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from srgrid import images
+from srgrid.code import code_identity
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
+from srgrid.files import MANIFEST, read_manifest, set_identity, staged_file
+from srgrid.made import open_images
 from srgrid.metrics import Protocol, Score, score
+from srgrid.names import check_for_tables, some
 from srgrid.progress import track
+from srgrid.records import CELL, file_digest, write_record
 
 
 @dataclass(frozen=True)
 class Row:
-    """One image's score."""
+    """One image's score, and the two images that were compared: file name and pixel digest of each."""
 
     image: str
     psnr: float
     ssim: float
+    sr: tuple[str, str] = ("", "")
+    hr: tuple[str, str] = ("", "")
 
 
 def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> list[Row]:
@@ -30,42 +37,32 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
     The first image is also scored by scikit-image itself, and has to agree. Raises SrgridError, naming the files, if
     the two folders do not hold the same stems, or for any image that cannot be read or scored.
     """
-    hr_files = images.by_stem(images.list_images(hr_dir))
-    sr_files = images.by_stem(_sr_files(sr_dir))
+    sr_folder, hr_folder = open_images(sr_dir, floats=True), open_images(hr_dir)
+    sr_files, hr_files = sr_folder.files, hr_folder.files
     _match(sr_files, hr_files, sr_dir, hr_dir)
+    check_for_tables(hr_files, hr_dir)
     rows: list[Row] = []
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
-        sr, hr = images.load_array(sr_files[stem]), images.read(hr_files[stem])
+        sr, hr = sr_folder.read(sr_files[stem]), hr_folder.read(hr_files[stem])
         try:
             value = score(sr, hr, scale, protocol, check=not rows)
         except SrgridError as error:
             raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
-        rows.append(Row(stem, *value))
+        sr_name, hr_name = sr_files[stem].name, hr_files[stem].name
+        seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
+        rows.append(Row(stem, *value, *seen))
     return rows
-
-
-def _sr_files(folder: Path) -> list[Path]:
-    floats = sorted(folder.glob("*.npy")) if folder.is_dir() else []
-    return floats or images.list_images(folder)
 
 
 def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> None:
     lost, spare = sorted(hr.keys() - sr.keys()), sorted(sr.keys() - hr.keys())
     if not sr.keys() & hr.keys():
-        raise SrgridError(
-            f"{sr_dir} and {hr_dir}: no file names match ({spare[0]} there, {lost[0]} here); files are matched by name "
-            "without extension"
-        )
+        names = f"{some(spare[:1])} there, {some(lost[:1])} here"
+        raise SrgridError(f"{sr_dir} and {hr_dir}: no file names match, extensions aside ({names}); rename the files")
     if lost:
-        raise SrgridError(
-            f"{sr_dir}: has no SR image for {_some(lost)} of {hr_dir}; a mean over the rest would mislead"
-        )
+        raise SrgridError(f"{sr_dir}: has no SR image for {some(lost)} of {hr_dir}; a mean over the rest would mislead")
     if spare:
-        raise SrgridError(f"{sr_dir}: {_some(spare)} match no image of {hr_dir}; remove them or add the HR images")
-
-
-def _some(names: list[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+        raise SrgridError(f"{sr_dir}: {some(spare)} match no image of {hr_dir}; remove them or add the HR images")
 
 
 def mean(rows: list[Row]) -> Score:
@@ -80,3 +77,42 @@ def write_rows(out: Path, rows: list[Row], **cell: str | int) -> None:
         writer.writerow([*cell, "image", "psnr", "ssim"])
         for row in rows:
             writer.writerow([*cell.values(), row.image, f"{row.psnr:.6f}", f"{row.ssim:.8f}"])
+
+
+def check_cell(out: Path, cell: Mapping[str, Any], scale: int, protocol: Protocol) -> None:
+    """Raise SrgridError unless `cell` names what is scored, and `out` can have a record beside it."""
+    texts = all(isinstance(cell.get(key), str) and cell[key] for key in ("dataset", "method"))
+    if set(cell) != set(CELL) or not texts or (cell["scale"], cell["protocol"]) != (scale, protocol.name):
+        raise SrgridError(
+            f"cell {dict(cell)}: expected the names dataset and method, scale {scale} and protocol {protocol.name}, "
+            "as it is scored"
+        )
+    if out.suffix != ".csv":
+        raise SrgridError(f"{out}: a cell is written as .csv, with a record of the same name beside it; rename it")
+
+
+def write_cell(out: Path, rows: list[Row], cell: Mapping[str, Any], protocol: Protocol, sr_dir: Path) -> None:
+    """Write one cell of a grid: the rows as CSV and, beside it (.json), the record that `srgrid grid` asks for.
+
+    cell: dataset, scale, method and protocol. The record holds digests of the CSV and of the pixels compared, the
+    protocol's fields, what the manifest of `sr_dir` says of the SR images (null without one), and the code's identity.
+    """
+    write_rows(out, rows, **{key: cell[key] for key in CELL})
+    record = {
+        "csv": file_digest(out),
+        "cell": dict(cell),
+        "protocol": asdict(protocol),
+        "hr": set_identity(dict(row.hr for row in rows)),
+        "sr": set_identity(dict(row.sr for row in rows)) | _made_by(sr_dir),
+        "code": code_identity("srgrid.scoring"),
+    }
+    write_record(out.with_suffix(".json"), "cell", record)
+
+
+def _made_by(sr_dir: Path) -> dict[str, Any]:
+    """What the manifest says: what made the images, and the set of LR images they were made from."""
+    if not (sr_dir / MANIFEST).exists():
+        return {"made_by": None, "lr": None}
+    made_by = dict(read_manifest(sr_dir)["made_by"])
+    made_by.pop("inputs", None)
+    return {"lr": made_by.pop("lr", None), "made_by": made_by}

@@ -5,6 +5,7 @@ torch is imported only when a network is asked for.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from srgrid import images
+from srgrid.code import code_identity
 from srgrid.degrade import get_degradation
 from srgrid.errors import SrgridError
-from srgrid.files import staged_dir, staged_file, write_manifest
+from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
+from srgrid.made import ImageFolder, open_images, origin, read_image
 from srgrid.progress import track
 
 if TYPE_CHECKING:
@@ -79,7 +82,12 @@ def upscale_path(
         return
     if output.suffix.lower() != options.suffix:
         raise SrgridError(f"{output}: {options.kind} output is written as {options.suffix}; choose such a name")
-    image = images.read(source)
+    if compare and compare.suffix.lower() != ".png":
+        raise SrgridError(f"{compare}: a comparison is written as .png; choose such a name")
+    keep_apart(output, source, *_model_files(model))
+    if compare:
+        keep_apart(compare, source, output, *_model_files(model))
+    image = read_image(source)
     run, _ = _runner(model, scale, degradation, options)
     sr = run([image], [str(source)])[0]
     _write(output, sr)
@@ -99,21 +107,24 @@ def upscale_dir(
     degradation: str = "matlab",
     options: Options = Options(),
 ) -> None:
-    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all."""
-    files = images.by_stem(images.list_images(in_dir))
+    """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all.
+
+    All images are read before the first is enlarged; the error lists every one that cannot be used.
+    """
+    folder = open_images(in_dir)
+    keep_apart(out_dir, in_dir, *folder.files.values(), *_model_files(model))
+    images.check_all(folder.files.values())
     run, made_by = _runner(model, scale, degradation, options)
-    entries, inputs = {}, {}
+    entries = {}
     with staged_dir(out_dir) as staged:
-        names = iter(track(list(files), f"SR x{scale} {Path(model).stem} {in_dir}"))
-        for stems, batch in _batches(files, _batch_size(options)):
-            names_of_batch = [str(files[stem]) for stem in stems]
-            for stem, image, sr in zip(stems, batch, run(batch, names_of_batch), strict=True):
+        names = iter(track(list(folder.files), f"SR x{scale} {Path(model).stem} {in_dir}"))
+        for stems, batch in _batches(folder, _batch_size(options)):
+            for stem, sr in zip(stems, run(batch, [str(folder.files[s]) for s in stems]), strict=True):
                 _write(staged / f"{stem}{options.suffix}", sr)
                 entries[f"{stem}{options.suffix}"] = images.describe(sr)
-                inputs[files[stem].name] = images.pixel_digest(image)
                 next(names)
         next(names, None)
-        write_manifest(staged, made_by | {"inputs": inputs}, entries)
+        write_manifest(staged, made_by | {"inputs": folder.digests, "lr": origin(folder.made_by)}, entries)
 
 
 def upscale_array(
@@ -134,6 +145,7 @@ def side_by_side(bicubic: Array, sr: Array) -> Array:
 def _runner(model: str, scale: int, degradation: str, options: Options) -> tuple[Run, dict[str, Any]]:
     """A function from images of one size to SR images as they are stored, and what the manifest says of it."""
     made_by: dict[str, Any] = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind}
+    made_by["code"] = code_identity("srgrid.upscale")
     if model == BICUBIC:
         kernel = get_degradation(degradation)
         stored = np.uint8 if options.kind == "8bit" else np.float32
@@ -171,6 +183,12 @@ def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) 
     return run, made_by
 
 
+def _model_files(model: str) -> list[Path]:
+    """Files that a model given by path is read from."""
+    path = Path(model)
+    return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path] if path.is_file() else []
+
+
 def _device(name: str) -> str:
     import torch
 
@@ -196,12 +214,12 @@ def _batch_size(options: Options) -> int:
     return _GPU_BATCH if torch is not None and torch.cuda.is_available() else 1
 
 
-def _batches(files: dict[str, Path], size: int) -> Iterator[tuple[list[str], list[Array]]]:
+def _batches(folder: ImageFolder, size: int) -> Iterator[tuple[list[str], list[Array]]]:
     """Images with their stems, up to `size` of equal shape together; neighbours in the list, so few are held."""
     stems: list[str] = []
     batch: list[Array] = []
-    for stem, file in files.items():
-        image = images.read(file)
+    for stem, file in folder.files.items():
+        image = folder.read(file)
         if batch and (len(batch) == size or batch[0].shape[:2] != image.shape[:2]):
             yield stems, batch
             stems, batch = [], []
@@ -215,5 +233,7 @@ def _write(path: Path, sr: Pixels) -> None:
     if path.suffix.lower() == ".png":
         images.write(path, sr)
         return
-    with staged_file(path) as staged, staged.open("wb") as file:
-        np.save(file, sr.astype(np.float32), allow_pickle=False)
+    content = io.BytesIO()  # np.save to a file itself does not say why it failed
+    np.save(content, sr.astype(np.float32), allow_pickle=False)
+    with staged_file(path) as staged:
+        staged.write_bytes(content.getbuffer())

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page
-from run_dir import MODEL, make_run
+from run_dir import MODEL, make_run, write_tables
 
+from srgrid.records import write_record
 from srgrid.report.card import build_card
-from srgrid.report.grid import grid
-from srgrid.report.intervals import intervals
 
 pytestmark = pytest.mark.browser
 
@@ -316,10 +315,8 @@ def test_downloads_carry_the_tables(page: Page, page_file: Path) -> None:
 def test_a_run_of_bicubic_alone_has_a_page_too(browser: Browser, page_file: Path, tmp_path: Path) -> None:
     run = page_file.parent
     rows = [line for line in (run / "scores.csv").read_text().splitlines() if MODEL not in line]
-    (tmp_path / "scores.csv").write_text("\n".join(rows) + "\n")
-    grid(tmp_path / "scores.csv", tmp_path / "grid.csv")
-    intervals(tmp_path / "scores.csv", tmp_path / "intervals.csv")
-    (tmp_path / "provenance.json").write_text("{}")
+    write_tables(tmp_path, "\n".join(rows) + "\n")
+    write_record(tmp_path / "provenance.json", "provenance", {"outputs": {}})
     build_card(tmp_path, title="bicubic alone")
     opened = Watched(browser, tmp_path / "model_card.html", plot=False)
     assert "No model was run" in opened.page.inner_text("#plot-gain")

@@ -9,7 +9,9 @@ import pytest
 from PIL import Image
 
 from srgrid import images
+from srgrid.code import code_identity
 from srgrid.data import fetch, get, verify_dir
+from srgrid.data.fingerprint import fingerprint
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
 from srgrid.resize import imresize
@@ -36,7 +38,9 @@ def test_the_embedded_sample(tmp_path: Path, photographs: dict[str, np.ndarray])
         "step": "fetch",
         "dataset": "sample",
         "origins": {"sample": "package skimage"},
+        "fingerprint": fingerprint("sample", None, None),
         "verified": True,
+        "code": code_identity("srgrid.data.fetch"),
     }
     assert manifest["files"]["camera.png"] == images.describe(photographs["camera"])
 

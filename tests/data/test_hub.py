@@ -62,7 +62,7 @@ def test_a_damaged_cache_is_not_believed(tmp_path: Path) -> None:
     data.load("sample", 2)
     file = tmp_path / "cache/HR/sample/coffee.png"
     images.write(file, images.read(file)[::-1])
-    with pytest.raises(SrgridError, match=r"coffee\.png: damaged in the cache; delete"):
+    with pytest.raises(SrgridError, match=r"coffee\.png: other pixels than when the folder was made; delete"):
         data.load("sample", 3)
 
 

@@ -1,7 +1,5 @@
 """Checkpoints of super-image and of the RCAN authors, made here with a second, plain-tensor implementation."""
 
-import json
-
 import pytest
 import torch
 from torch.nn import functional as F
@@ -9,7 +7,7 @@ from torch.nn import functional as F
 import srgrid.models
 from srgrid.errors import SrgridError
 from srgrid.models import foreign
-from srgrid.provenance import file_digest, write_provenance
+from srgrid.provenance import file_digest, weights_record
 
 FEATURES, SQUEEZE, GROUPS, BLOCKS = 16, 4, 2, 3
 
@@ -108,10 +106,7 @@ def test_a_run_records_what_a_checkpoint_is(tmp_path, bam):
     state = _state(3, bam=bam)
     file = tmp_path / "pytorch_model_3x.pt"
     torch.save(state, file)
-    for name in ("grid.csv", "scores.csv", "intervals.csv"):
-        (tmp_path / name).touch()
-    write_provenance(tmp_path / "provenance.json", {}, [], [file], [], "snakemake")
-    record = json.loads((tmp_path / "provenance.json").read_text())["weights"]["pytorch_model_3x.pt"]
+    record = weights_record(file)
     assert record["sha256"] == file_digest(file)
     assert record["parameters"] == sum(tensor.numel() for tensor in state.values())
     assert (record["config"]["scale"], record["config"]["attention"]) == (3, "bam" if bam else "ca")

@@ -1,22 +1,27 @@
 """A small, real run directory: photographs, LR images by imresize, bicubic, and a stand-in for a model."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from skimage import data
 
-from srgrid import images
-from srgrid.metrics import score
+from srgrid import images, scoring
+from srgrid.code import code_identity
+from srgrid.files import write_manifest
+from srgrid.metrics import PROTOCOLS as RULES
+from srgrid.records import TABLE_NAMES, file_digest, read_object, write_record
 from srgrid.report.figures import figure
-from srgrid.report.grid import collect, grid
+from srgrid.report.grid import grid, make_grid
 from srgrid.report.intervals import intervals
 from srgrid.report.previews import previews
 from srgrid.resize import imresize, modcrop
-from srgrid.scoring import Row, write_rows
 
 PROTOCOLS = ("rgb8", "luma8")
 MODEL = "rcan-bam-s"
+LACKING = (MODEL, 4, "luma8")
 NAMES = ("astronaut", "chelsea", "coffee", "camera")
 
 
@@ -29,7 +34,6 @@ def make_run(
     It has no x4 of the luma8 protocol: a missing cell.
     """
     photos = [data.astronaut(), data.chelsea(), data.coffee(), data.camera()]
-    parts = []
     for scale in scales:
         for name, photo in zip(names, photos, strict=True):
             hr = modcrop(photo[60:192, 100:244], scale)
@@ -39,25 +43,60 @@ def make_run(
             images.write(folder / "HR" / f"{name}.png", photo[60:192, 100:244])
             for method, sr in srs.items():
                 images.write(folder / "SR" / method / f"x{scale}" / f"{name}.png", sr)
-                for protocol in PROTOCOLS:
-                    if (method, scale, protocol) == (MODEL, 4, "luma8"):
-                        continue
-                    part = folder / "scores" / f"{protocol}_x{scale}_{method}_{len(parts)}.csv"
-                    row = Row(name, *score(sr, hr, scale, protocol))
-                    write_rows(part, [row], dataset=dataset, scale=scale, method=method, protocol=protocol)
-                    parts.append(part)
+        for method in ("bicubic", MODEL):
+            describe_sr(folder, method, scale)
+    cells = [(m, s, p) for s in scales for m in ("bicubic", MODEL) for p in PROTOCOLS if (m, s, p) != LACKING]
+    parts = [score_cell(folder, dataset, *cell) for cell in cells]
     order = {"dataset": [dataset], "scale": list(scales), "method": ["bicubic", MODEL], "protocol": list(PROTOCOLS)}
-    write_tables(folder, parts, order)
+    make_grid(parts, folder, order)
     for scale in scales:
         draw(folder, dataset, scale)
     write_provenance(folder, order)
     return folder
 
 
-def write_tables(folder: Path, parts: list[Path], order: dict[str, list[object]]) -> None:
-    collect(parts, folder / "scores.csv", order)
+def describe_sr(folder: Path, method: str, scale: int, **changes: object) -> None:
+    """The manifest of a method's SR images at a scale."""
+    made_by = {"step": "upscale", "model": method, "scale": scale, "kind": "8bit", "inputs": {}}
+    if method != "bicubic":
+        digest = f"{scale + 16:x}" * 32
+        made_by |= {"weights_sha256": digest, "precision": "fp32", "ensemble": False, "device": "cpu"}
+    made_by |= {"code": code_identity("srgrid.upscale")}
+    where = folder / "SR" / method / f"x{scale}"
+    write_manifest(where, made_by | changes, images.describe_folder(where))
+
+
+def score_cell(folder: Path, dataset: str, method: str, scale: int, protocol: str) -> Path:
+    """Score one cell as `srgrid score` does."""
+    part = folder / "scores" / protocol / f"x{scale}_{method}.csv"
+    sr = folder / "SR" / method / f"x{scale}"
+    rows = scoring.score_dirs(sr, folder / "HR", scale, RULES[protocol])
+    cell = {"dataset": dataset, "scale": scale, "method": method, "protocol": protocol}
+    scoring.write_cell(part, rows, cell, RULES[protocol], sr)
+    return part
+
+
+def write_tables(folder: Path, scores: str, **changes: object) -> None:
+    """Tables of scores that nobody scored, with a record that says nothing of how they came about."""
+    (folder / "scores.csv").write_text(scores, encoding="utf-8")
     grid(folder / "scores.csv", folder / "grid.csv")
     intervals(folder / "scores.csv", folder / "intervals.csv")
+    record_tables(folder, **changes)
+
+
+def record_tables(folder: Path, **changes: object) -> None:
+    """Seal whatever tables lie in a folder."""
+    digests = {name: file_digest(folder / name) for name in TABLE_NAMES if (folder / name).exists()}
+    empty = {"methods": {}, "lr": {}, "hr": {}, "protocols": {}, "code": {}, "devices": {}}
+    write_record(folder / "tables.json", "tables", {**empty, "sha256": digests, **changes})
+
+
+def edit_record(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    """Change a record and seal it again: what srgrid itself would have written."""
+    record = read_object(path, "")
+    del record["record_sha256"]
+    change(record)
+    write_record(path, record["kind"], record)
 
 
 def draw(folder: Path, dataset: str, scale: int) -> None:
@@ -88,9 +127,14 @@ def write_provenance(folder: Path, order: dict[str, list[object]]) -> None:
         "commit": "0" * 40,
         "config": config,
         "missing": [{"method": MODEL, "scale": 4, "protocol": "luma8", "reason": "the x4 weights were lost at sea"}],
-        "weights": {f"{MODEL}_x{s}.safetensors": {**training, "sha256": f"{s + 16:x}" * 32} for s in order["scale"]},
-    }
-    (folder / "provenance.json").write_text(json.dumps(record), encoding="utf-8")
+        "outputs": {name: file_digest(folder / name) for name in TABLE_NAMES},
+        "weights": {
+            f"{MODEL} x{s}": {"method": MODEL, "scale": s, "file": f"{MODEL}_x{s}.safetensors", **training,
+                              "sha256": f"{s + 16:x}" * 32}
+            for s in order["scale"]
+        },
+    }  # fmt: skip
+    write_record(folder / "provenance.json", "provenance", record)
     log = folder / "state" / f"{MODEL}_x2" / "log.jsonl"
     log.parent.mkdir(parents=True)
     lines = [json.dumps({"step": k, "loss": 1 / (k + 1), "seconds": k * 0.1}) for k in range(1, 1000)]

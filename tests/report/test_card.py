@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from huggingface_hub import ModelCard
-from run_dir import MODEL, make_run
+from run_dir import MODEL, draw, edit_record, make_run, write_tables
 
 from srgrid.errors import SrgridError
+from srgrid.records import read_record, write_record
 from srgrid.report import views
 from srgrid.report.card import build_card, md, render_html, render_markdown
 from srgrid.report.cardata import gather
@@ -66,10 +67,10 @@ def test_markdown_says_what_is_missing_and_where_columns_come_from(card: tuple[s
 def test_what_the_run_leaves_out_is_no_missing_cell(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
-    record = json.loads((copy / "provenance.json").read_text())
+    record = read_record(copy / "provenance.json", "provenance", "")
     record["config"]["scales"] = [3, *record["config"]["scales"]]
     record["missing"].append({"dataset": "photos", "scale": 3, "reason": "photos is declared for scale 2, 4 alone"})
-    (copy / "provenance.json").write_text(json.dumps(record))
+    write_record(copy / "provenance.json", "provenance", record)
     data = gather(copy)
     text = render_markdown(data)
     assert "(7 of 8 cells filled)" in text
@@ -81,12 +82,12 @@ def test_what_the_run_leaves_out_is_no_missing_cell(run: Path, tmp_path: Path) -
 def test_started_from_names_weights_of_the_run(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)
-    record = json.loads((copy / "provenance.json").read_text())
-    record["weights"][f"{MODEL}_x4.safetensors"]["provenance"]["init"] = "12" * 32
-    record["weights"][f"{MODEL}_x2.safetensors"]["provenance"]["init"] = "ab" * 32
-    (copy / "provenance.json").write_text(json.dumps(record))
+    record = read_record(copy / "provenance.json", "provenance", "")
+    record["weights"][f"{MODEL} x4"]["provenance"]["init"] = "12" * 32
+    record["weights"][f"{MODEL} x2"]["provenance"]["init"] = "ab" * 32
+    write_record(copy / "provenance.json", "provenance", record)
     facts = [origin.facts["started from"] for origin in views.origins(gather(copy))]
-    assert facts == ["weights abababababab", f"{MODEL}_x2.safetensors"]
+    assert facts == ["weights abababababab", f"{MODEL} x2"]
 
 
 def test_published_values_stand_beside_the_grid(tmp_path: Path) -> None:
@@ -173,9 +174,9 @@ def test_a_template_of_the_user_stands_in(run: Path, tmp_path: Path) -> None:
     ("name", "change", "message"),
     [
         ("grid.csv", lambda t: t.replace("\nphotos,2,bicubic,rgb8,", "\nphotos,2,bicubic,rgb8,1"),
-         r"grid\.csv does not follow from scores\.csv"),
-        ("intervals.csv", lambda t: t.replace("note", "notes"), r"intervals\.csv does not belong to the grid"),
-        ("provenance.json", lambda t: t[:-5], r"provenance\.json is not readable JSON"),
+         r"grid\.csv: edited or damaged since it was made; make the grid again"),
+        ("intervals.csv", lambda t: t.replace("note", "notes"), r"intervals\.csv: edited or damaged"),
+        ("provenance.json", lambda t: t[:-5], r"provenance\.json: not readable JSON"),
         ("state/rcan-bam-s_x2/log.jsonl", lambda t: "{" + t, r"log\.jsonl, line 1: damaged"),
         ("scores.csv", None, r"scores\.csv does not exist"),
         ("provenance.json", None, r"provenance\.json does not exist"),
@@ -196,13 +197,10 @@ def test_stale_or_damaged_input_is_named(run: Path, tmp_path: Path, name: str, c
 
 def test_infinite_psnr_is_shown_as_such(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", scales=(2,))
-    from run_dir import write_tables
-
     table = (run / "scores.csv").read_text()
-    changed = re.sub(rf"(photos,2,{MODEL},rgb8,camera),[\d.]+,[\d.]+", r"\1,inf,1.00000000", table)
-    (run / "parts.csv").write_text(changed)
-    write_tables(run, [run / "parts.csv"], {"dataset": ["photos"], "scale": [2], "method": ["bicubic", MODEL],
-                                            "protocol": ["rgb8", "luma8"]})  # fmt: skip
+    write_tables(run, re.sub(rf"(photos,2,{MODEL},rgb8,camera),[\d.]+,[\d.]+", r"\1,inf,1.00000000", table))
+    edit_record(run / "provenance.json", lambda record: record.update(outputs={}))
+    draw(run, "photos", 2)
     build_card(run)
     assert "**∞**/" in (run / "model_card.md").read_text()
     assert '"inf"' in (run / "model_card.html").read_text()

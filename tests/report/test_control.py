@@ -5,12 +5,11 @@ import shutil
 
 import pandas as pd
 import pytest
+from run_dir import edit_record, write_tables
 
 from srgrid.report.card import render_html, render_markdown
 from srgrid.report.cardata import Model, gather
 from srgrid.report.control import controls
-from srgrid.report.grid import grid
-from srgrid.report.intervals import intervals
 
 CONTROL = "rcan-s"
 SHAPE = {"config.groups": 4, "config.blocks": 4, "config.features": 32, "config.scale": 2}
@@ -59,9 +58,10 @@ def test_what_is_no_control(with_control, change, pairs):
 
 def test_the_card_shows_it(run, with_control, tmp_path):
     shutil.copytree(run, tmp_path / "run", ignore=shutil.ignore_patterns("HR", "SR"))
-    with_control.scores.to_csv(tmp_path / "run/scores.csv", index=False)
-    grid(tmp_path / "run/scores.csv", tmp_path / "run/grid.csv")
-    intervals(tmp_path / "run/scores.csv", tmp_path / "run/intervals.csv")
+    write_tables(tmp_path / "run", with_control.scores.to_csv(index=False))
+    edit_record(tmp_path / "run/provenance.json", lambda record: record.update(outputs={}, config={}))
+    for folder in ("figures", "previews"):
+        shutil.rmtree(tmp_path / "run" / folder)
     data = dataclasses.replace(gather(tmp_path / "run"), models=with_control.models)
     for text in (render_markdown(data), render_html(data)):
         assert "Control: rcan-bam-s minus rcan-s" in text

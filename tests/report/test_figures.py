@@ -10,6 +10,7 @@ from PIL import Image
 from run_dir import MODEL, draw
 from skimage import data
 
+from srgrid import images
 from srgrid.errors import SrgridError
 from srgrid.metrics import Score
 from srgrid.report.choose import choose_crop, choose_images
@@ -111,8 +112,8 @@ def test_a_run_writes_down_its_choice_and_repeats_byte_for_byte(run: Path) -> No
 
 
 def test_missing_sr_image_is_named(run: Path, tmp_path: Path) -> None:
-    (tmp_path / "empty").mkdir()
-    from srgrid.report.sources import load_pair
+    from srgrid.report.sources import load_pair, open_folders
 
-    with pytest.raises(SrgridError, match=r"empty has no image astronaut"):
-        load_pair(run / "HR", {"bicubic": tmp_path / "empty"}, "astronaut")
+    images.write(tmp_path / "other" / "coffee.png", data.coffee())
+    with pytest.raises(SrgridError, match=r"other has no image astronaut"):
+        load_pair(*open_folders(run / "HR", {"bicubic": tmp_path / "other"}), "astronaut")

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from run_dir import record_tables
 
 from srgrid.errors import SrgridError
 from srgrid.report.grid import collect, grid, latex, tex_text, wide
@@ -65,8 +66,8 @@ def test_grid_is_the_mean_over_images(parts: list[Path], tmp_path: Path) -> None
     ("rows", "message"),
     [
         (["Set5,2,bicubic,rgb8,baby,33,0.9", "Set5,2,bicubic,rgb8,baby,33,0.9"], "baby is there twice"),
-        (["Set5,2,bicubic,rgb8,baby,,0.9"], "psnr is '', not a number"),
-        (["Set5,2,bicubic,rgb8,baby,nan,0.9"], "psnr is 'nan', not a number"),
+        (["Set5,2,bicubic,rgb8,baby,,0.9"], "psnr is '', not a PSNR in dB"),
+        (["Set5,2,bicubic,rgb8,baby,nan,0.9"], "psnr is 'nan', not a PSNR in dB"),
         (["Set6,2,bicubic,rgb8,baby,33,0.9"], "the dataset 'Set6', which the config does not name"),
         (["Set5,2,bicubic,rgb8,baby,33,0.9", "Set5,2,rcan,rgb8,bird,33,0.9"], "no bicubic score under rgb8 for bird"),
     ],
@@ -140,6 +141,7 @@ def test_intervals_say_why_one_is_missing(parts: list[Path], tmp_path: Path) -> 
 def test_exports(parts: list[Path], tmp_path: Path) -> None:
     collect(parts[1:], tmp_path / "scores.csv", ORDER)
     grid(tmp_path / "scores.csv", tmp_path / "grid.csv")
+    record_tables(tmp_path)
     wide(tmp_path / "grid.csv", tmp_path / "wide.csv")
     assert (tmp_path / "wide.csv").read_text().splitlines() == [
         "dataset,scale,protocol,images,bicubic psnr,bicubic ssim,rcan psnr,rcan ssim",

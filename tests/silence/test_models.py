@@ -28,7 +28,8 @@ from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
 from srgrid.lock import hold
 from srgrid.models import build, foreign, inference, weights
-from srgrid.models.rcan import Rcan, RcanConfig
+from srgrid.models.rcan import Rcan
+from srgrid.networks import RcanConfig
 from srgrid.provenance import file_digest
 from srgrid.train import Interrupted, log, recipe, train
 from srgrid.train.checkpoint import State

@@ -53,6 +53,14 @@ def test_a_flipped_bit_is_found(state):
     assert state.latest() is None
 
 
+def test_a_users_own_files_stay_when_a_training_is_set_aside(state):
+    state.save(_content(5))
+    (state.folder / "notes.txt").write_text("mine")
+    State(state.folder, {"model": "a", "recipe": {"lr": 0.2}}).claim()
+    assert (state.folder / "notes.txt").read_text() == "mine"
+    assert (state.folder / "set-aside-1/step-000000005.ckpt").exists()
+
+
 def test_the_state_of_another_training_is_set_aside(state, capsys):
     state.save(_content(5))
     State(state.folder, state.identity).claim()

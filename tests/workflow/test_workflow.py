@@ -1,73 +1,22 @@
 """The whole workflow, run as a user runs it, on the embedded photographs with a model trained for seconds."""
 
-import csv
 import filecmp
 import json
 import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 import zipfile
 from pathlib import Path
 
 import pytest
-import yaml
 from PIL import Image
+from running import command, planned, read, run
 
 from srgrid import images
 
-ROOT = Path(__file__).resolve().parents[2]
-TINY = {
-    "run": "tiny",
-    "methods": ["bicubic", "rcan-bam-xs"],
-    "scales": [2, 3],
-    "protocols": ["rgb8", "super-image"],
-    "train": {"settings": {"steps": 12, "checkpoint_every": 3, "batch": 4}},
-    "figures": {"crop": 48},
-}
 TABLES = ["grid.csv", "scores.csv", "intervals.csv", "model_card.md", "model_card.html"]
-
-
-def merged(base, changes):
-    return {**base, **{k: merged(base.get(k, {}), v) if isinstance(v, dict) else v for k, v in changes.items()}}
-
-
-def command(folder, *arguments, changes=None):
-    file = folder / "tiny.yaml"
-    folder.mkdir(parents=True, exist_ok=True)
-    file.write_text(yaml.safe_dump(merged(TINY, changes or {}), sort_keys=False))
-    demo = ROOT / "config" / "demo.yaml"
-    head = [sys.executable, "-m", "snakemake", "--snakefile", ROOT / "Snakefile", "--directory", folder, "--cores", "2"]
-    return [*map(str, head), *arguments, "--configfile", str(demo), str(file)]
-
-
-def run(folder, *arguments, changes=None, **variables):
-    environment = {k: v for k, v in os.environ.items() if k != "SRGRID_MIRROR"} | variables
-    words = command(folder, *arguments, changes=changes)
-    return subprocess.run(words, check=False, capture_output=True, text=True, timeout=500, env=environment)
-
-
-def planned(folder, **options):
-    """Rules a dry run would execute, with their counts."""
-    done = run(folder, "--dry-run", **options)
-    assert done.returncode == 0, done.stderr
-    rows = [line.split() for line in (done.stdout + done.stderr).splitlines()]
-    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
-
-
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("finished")
-    done = run(folder)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
-def read(path):
-    with path.open(newline="") as file:
-        return list(csv.DictReader(file))
 
 
 def test_every_cell_is_there_and_follows_from_the_scores(finished):
@@ -88,7 +37,7 @@ def test_outputs_are_complete(finished):
         assert (results / name).stat().st_size > 0, name
     provenance = json.loads((results / "provenance.json").read_text())
     assert provenance["inputs"]["sample"]["images"] == 4
-    assert set(provenance["weights"]) == {f"rcan-bam-xs_x{s}.safetensors" for s in (2, 3)}
+    assert set(provenance["weights"]) == {f"rcan-bam-xs x{s}" for s in (2, 3)}
     for name in ("model_card.md", "model_card.html"):
         assert "chosen by their scores on these same sample images" in (results / name).read_text()
     assert not list(results.glob("SR/*/*-float")), "float SR images are kept only until they are scored"
@@ -200,7 +149,7 @@ def test_set5_gives_the_cards_bicubic_column(mirror, tmp_path):
     shown = json.loads((results / "figures/Set5_x4.json").read_text())["images"]
     assert [image["image"] for image in shown] == ["butterfly", "bird"]
     assert shown[0]["crop"] == [90, 60, 64, 64]
-    card = run(tmp_path, "--forcerun", "card", "--until", "card", changes=SET5, SRGRID_MIRROR=str(tmp_path / "gone"))
+    card = run(tmp_path, "--forcerun", "card", "--until", "card", changes=SET5, SRGRID_MIRROR=str(mirror))
     assert card.returncode == 0, card.stdout + card.stderr
     assert "rule fetch" not in card.stdout + card.stderr
 

@@ -1,7 +1,7 @@
 """Paths, wildcards, targets: what the other rule files share."""
 
-import fcntl
 import functools
+import hashlib
 import json
 import os
 import re
@@ -14,15 +14,19 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
+from srgrid import plan
 from srgrid.choices import choice_definitions, choices
-from srgrid.config import check
+from srgrid.code import code_identity
+from srgrid.config import check, coerced
 from srgrid.data import registry
+from srgrid.data.fingerprint import fingerprint
 from srgrid.degrade import DEGRADATIONS, degradation_of
 from srgrid.errors import SrgridError
-from srgrid.metrics import get_protocol, protocols
-from srgrid.models.registry import names as model_names
-
-BASELINE = "bicubic"
+from srgrid.lock import hold
+from srgrid.metrics import protocols
+from srgrid.networks import names as model_names
+from srgrid.plan import BASELINE
+from srgrid.provenance import file_digest
 
 
 def or_stop(function, *arguments, **options):
@@ -33,13 +37,16 @@ def or_stop(function, *arguments, **options):
         raise WorkflowError(str(error)) from None
 
 
-or_stop(check, config, Path(workflow.basedir) / "workflow/schemas/config.schema.yaml")
+SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
+config.update(or_stop(coerced, config, SCHEMA))
+or_stop(check, config, SCHEMA)
+MIRROR = config["mirror"] or os.environ.get("SRGRID_MIRROR")
+or_stop(plan.require, config, choice_definitions(), MIRROR, model_names(), Path(workflow.basedir))
 
 RUN = Path("results") / config["run"]
 RESOURCES = Path("resources")
 DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
-PROTOCOLS = or_stop(protocols, DEFINITIONS)
-MIRROR = config["mirror"] or os.environ.get("SRGRID_MIRROR")
+PROTOCOLS = protocols(DEFINITIONS)
 TRAINING_SET = "+".join(config["train"]["images"])
 FULL_SIZE_RECIPES = ("full", "rcan-paper", "card")
 GPU = int(
@@ -50,30 +57,26 @@ GPU = int(
 @functools.cache
 def dataset(name):
     """The registry's entry of a data set, a config's own, or a folder of the mirror."""
-    return or_stop(registry.resolve, name, MIRROR, config["define_datasets"])
+    return registry.resolve(name, MIRROR, config["define_datasets"])
 
 
-def known_method(name):
-    if name != BASELINE and name not in config["weights"] and name not in model_names():
-        raise SrgridError(
-            f"methods: unknown model {name!r}; choose bicubic, {', '.join(model_names())}, or give `weights`"
-        )
+@functools.cache
+def source_of(name):
+    """What a data set is made from: another mirror, or another file in it, fetches the set again."""
+    return or_stop(fingerprint, name, MIRROR, config["define_datasets"])
 
 
-for name in [*config["datasets"], *config["train"]["images"]]:
-    dataset(name)
-for name in config["protocols"]:
-    or_stop(get_protocol, name, PROTOCOLS)
-for name in config["methods"]:
-    or_stop(known_method, name)
+def code(step):
+    """What a rule's params say of the code behind it: results of another version are made again."""
+    return json.dumps(code_identity(f"srgrid.{step}"))
 
 
 wildcard_constraints:
     dataset="[A-Za-z0-9][A-Za-z0-9.+_-]*",
     scale=r"\d+",
     model="|".join(map(re.escape, config["methods"])),
-    protocol="|".join(PROTOCOLS),
-    degradation="|".join(DEGRADATIONS),
+    protocol="|".join(map(re.escape, PROTOCOLS)),
+    degradation="|".join(map(re.escape, DEGRADATIONS)),
 
 
 # `srgrid` in the rules: this interpreter's, or with --sdm conda that of the rule's environment; always this source tree.
@@ -84,10 +87,8 @@ shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}; srgrid() {{{{ {PYT
 
 
 def cells():
-    """(dataset, scale) of every row of the grid; a data set may be declared for some scales alone."""
-    for name in config["datasets"]:
-        allowed = dataset(name).scales or config["scales"]
-        yield from ((name, scale) for scale in config["scales"] if scale in allowed)
+    """(dataset, scale) of every row of the grid."""
+    return plan.cells(config, dataset)
 
 
 def hr_dir(name):
@@ -115,9 +116,32 @@ def weights_file(model, scale):
     if model == BASELINE:
         return []
     if model in config["weights"]:
-        given = Path(config["weights"][model].replace("{scale}", str(scale)))
-        return given if given.exists() else Path(workflow.basedir) / given
+        return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))
     return RUN / "weights" / f"{model}_x{scale}.safetensors"
+
+
+@functools.cache
+def given_digest(model, scale):
+    """sha256 of given weights: a file that is replaced under an old date is noticed. Trained ones are known by their inputs."""
+    if model not in config["weights"]:
+        return ""
+    file = weights_file(model, scale)
+    files = sorted(path for path in file.rglob("*") if path.is_file()) if file.is_dir() else [file]
+    return hashlib.sha256("".join(or_stop(file_digest, path) for path in files).encode()).hexdigest()
+
+
+def templates_digest():
+    """sha256 over a folder of templates."""
+    files = (
+        sorted(path for path in Path(config["templates"]).rglob("*") if path.is_file()) if config["templates"] else []
+    )
+    return hashlib.sha256("".join(f"{path} {file_digest(path)}" for path in files).encode()).hexdigest()
+
+
+def rgb_range(model):
+    """The range of values that given weights compute in, where the config says it."""
+    given = config["upscale"]["rgb_range"].get(model)
+    return f"--rgb-range {given}" if given else ""
 
 
 def warm_start(wildcards):
@@ -130,11 +154,6 @@ def trained_weights():
     scales = sorted({scale for _, scale in cells()})
     trained = [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]
     return [weights_file(model, scale) for model in trained for scale in scales]
-
-
-def used_weights():
-    scales = sorted({scale for _, scale in cells()})
-    return [weights_file(model, scale) for model in config["methods"] if model != BASELINE for scale in scales]
 
 
 def score_files():
@@ -171,9 +190,8 @@ def undeclared_cells():
 
 
 def remake_command():
-    """What re-makes this run, as a user would type it; values from --config are in the recorded config."""
-    files = [os.path.relpath(file, workflow.basedir) for file in workflow.configfiles]
-    return " ".join(["snakemake --cores 8", *(f"--configfile {file}" for file in files if file != "config.yaml")])
+    """What re-makes this run, as a user would type it."""
+    return plan.remake_command(workflow.configfiles, workflow.config_settings.config, Path(workflow.basedir))
 
 
 def order():
@@ -189,10 +207,8 @@ def card_files():
 def hold_folder():
     """One run at a time in this folder. The kernel drops this lock with the process, however it ends."""
     lock_file = Path(".snakemake/srgrid.lock").open("w")
-    try:
-        fcntl.flock(lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        raise WorkflowError("another srgrid run is at work in this folder; wait for it, or use --directory") from None
+    if not hold(lock_file, wait=False):
+        raise WorkflowError("another srgrid run is at work in this folder; wait for it, or use --directory")
     workflow.srgrid_lock = lock_file
 
 

@@ -9,6 +9,8 @@ rule fetch:
         "../../envs/data.yaml"
     params:
         mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
+        source=lambda w: source_of(w.dataset),
+        code=code("data.fetch"),
         define=lambda w: json.dumps(config["define_datasets"]),
     shell:
         "srgrid data fetch {wildcards.dataset} {output} {params.mirror} --define {params.define:q} 2>&1 | tee {log}"
@@ -26,6 +28,8 @@ rule verify:
     conda:
         "../../envs/data.yaml"
     params:
+        source=lambda w: source_of(w.dataset),
+        code=code("data.verify"),
         define=lambda w: json.dumps(config["define_datasets"]),
     shell:
         "srgrid data verify {input} --dataset {wildcards.dataset} --report {output} --define {params.define:q} 2>&1 | tee {log}"

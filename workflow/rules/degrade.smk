@@ -11,6 +11,7 @@ rule lr:
     conda:
         "../../envs/data.yaml"
     params:
+        code=code("degrade"),
         scale=lambda w: int(w.scale) * dataset(w.dataset).lr_times,
     shell:
         "srgrid lr {input.hr} {output} --scale {params.scale} --degradation {wildcards.degradation} 2>&1 | tee {log}"

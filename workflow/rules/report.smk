@@ -1,6 +1,14 @@
+def weights_by_column():
+    """(method, scale) of every column that a network makes, and its weights file."""
+    scales = sorted({scale for _, scale in cells()})
+    networks = [method for method in config["methods"] if method != BASELINE]
+    return {(method, scale): weights_file(method, scale) for method in networks for scale in scales}
+
+
 rule figure:
     input:
         scores=RUN / "scores.csv",
+        record=RUN / "tables.json",
         hr=hr_dir("{dataset}"),
         sr=lambda w: [sr_dir(method, config["protocols"][0], w.dataset, w.scale) for method in config["methods"]],
     output:
@@ -21,6 +29,7 @@ rule figure:
     conda:
         "../../envs/report.yaml"
     params:
+        code=code("report.previews"),
         protocol=config["protocols"][0],
         sr=lambda w, input: [f"--sr {shlex.quote(f'{m}={d}')}" for m, d in zip(config["methods"], input.sr)],
         crop=config["figures"]["crop"],
@@ -37,7 +46,7 @@ rule provenance:
     input:
         tables=rules.grid.output,
         hr=[hr_dir(name) for name in config["datasets"]],
-        weights=used_weights(),
+        weights=list(weights_by_column().values()),
     output:
         RUN / "provenance.json",
     log:
@@ -47,8 +56,12 @@ rule provenance:
     conda:
         "../../envs/torch.yaml"
     params:
+        code=code("provenance"),
         inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
-        weights=lambda w, input: [f"--weights {shlex.quote(str(file))}" for file in input.weights],
+        weights=[
+            f"--weights {shlex.quote(f'{method}:{scale}={file}')}"
+            for (method, scale), file in weights_by_column().items()
+        ],
         config=lambda w: json.dumps(config),
         missing=lambda w: json.dumps(undeclared_cells()),
         command=remake_command(),
@@ -59,13 +72,14 @@ rule provenance:
 
 rule audit:
     input:
-        grid=RUN / "grid.csv",
-        scores=RUN / "scores.csv",
+        tables=rules.grid.output,
         parts=choice_scores(),
+        records=[file.with_suffix(".json") for file in choice_scores()],
     output:
         audit=RUN / "audit.csv",
         effects=RUN / "effects.csv",
         columns=RUN / "columns.csv",
+        record=RUN / "audit.json",
     log:
         RUN / "logs" / "audit.log",
     benchmark:
@@ -73,6 +87,7 @@ rule audit:
     conda:
         "../../envs/report.yaml"
     params:
+        code=code("report.audit"),
         run_dir=RUN,
     shell:
         "srgrid audit {params.run_dir} {input.parts} 2>&1 | tee {log}"
@@ -102,7 +117,9 @@ rule card:
     conda:
         "../../envs/report.yaml"
     params:
+        code=code("report.card"),
         run_dir=RUN,
+        templates_sha256=templates_digest(),
         templates=f"--templates {shlex.quote(config['templates'])}" if config["templates"] else "",
     shell:
         "srgrid card {params.run_dir} {params.templates} 2>&1 | tee {log}"

@@ -4,7 +4,8 @@ rule score:
         hr=hr_dir("{dataset}"),
         verified=verified("{dataset}"),
     output:
-        RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.csv",
+        scores=RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.csv",
+        record=RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.json",
     log:
         RUN / "logs" / "score" / "{protocol}_{dataset}_x{scale}_{model}.log",
     benchmark:
@@ -12,18 +13,20 @@ rule score:
     conda:
         "../../envs/data.yaml"
     params:
+        code=code("scoring"),
         cell=lambda w: json.dumps(
             {"dataset": w.dataset, "scale": int(w.scale), "method": w.model, "protocol": w.protocol}
         ),
         define=lambda w: json.dumps(DEFINITIONS),
     shell:
-        "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output}"
+        "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output.scores}"
         " --cell {params.cell:q} --define {params.define:q} > {log} 2>&1 || {{ cat {log} >&2; exit 2; }}"
 
 
 rule grid:
     input:
-        score_files(),
+        scores=score_files(),
+        records=[file.with_suffix(".json") for file in score_files()],
     output:
         scores=RUN / "scores.csv",
         grid=report(
@@ -33,6 +36,7 @@ rule grid:
             labels={"table": "the grid, all protocols"},
         ),
         intervals=RUN / "intervals.csv",
+        record=RUN / "tables.json",
     log:
         RUN / "logs" / "grid.log",
     benchmark:
@@ -40,7 +44,8 @@ rule grid:
     conda:
         "../../envs/data.yaml"
     params:
+        code=code("report.grid"),
         order=lambda w: order(),
         out_dir=RUN,
     shell:
-        "srgrid grid {input} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"
+        "srgrid grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"

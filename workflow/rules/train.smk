@@ -10,6 +10,8 @@ rule pack:
         RESOURCES / "benchmarks" / "pack" / f"{TRAINING_SET}_x{{scale}}.tsv"
     conda:
         "../../envs/data.yaml"
+    params:
+        code=code("data.pack"),
     shell:
         "srgrid pack {input.hr} --scale {wildcards.scale} --out {output} 2>&1 | tee {log}"
 

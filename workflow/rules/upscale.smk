@@ -15,6 +15,9 @@ rule upscale:
         gpu=lambda w: 0 if w.model == BASELINE else GPU,
     params:
         kind="8bit",
+        code=code("upscale"),
+        weights_sha256=lambda w: given_digest(w.model, w.scale),
+        rgb_range=lambda w: rgb_range(w.model),
         model=lambda w, input: input.weights or w.model,
         device=config["train"]["device"],
         precision=config["upscale"]["precision"],
@@ -22,7 +25,7 @@ rule upscale:
     shell:
         "srgrid upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
         " --degradation {wildcards.degradation} --kind {params.kind} --device {params.device}"
-        " --precision {params.precision} {params.ensemble} --threads {threads} 2>&1 | tee {log}"
+        " --precision {params.precision} {params.ensemble} {params.rgb_range} --threads {threads} 2>&1 | tee {log}"
 
 
 # For protocols that never round the SR: float32, four times the size, kept only until it is scored.
@@ -35,6 +38,9 @@ use rule upscale as upscale_float with:
         RUN / "benchmarks" / "upscale" / "{model}_{degradation}-float_{dataset}_x{scale}.tsv"
     params:
         kind="float",
+        code=code("upscale"),
+        weights_sha256=lambda w: given_digest(w.model, w.scale),
+        rgb_range=lambda w: rgb_range(w.model),
         model=lambda w, input: input.weights or w.model,
         device=config["train"]["device"],
         precision=config["upscale"]["precision"],

@@ -7,8 +7,12 @@ its top-left crops to multiples of 2, 3, 4, 6, 8 and 12, as toolboxes write them
 from __future__ import annotations
 
 import csv
+import os
+import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -83,18 +87,71 @@ def write_digests(path: Path, rows: Iterable[Mapping[str, str]]) -> None:
 
 def read_digests(path: Path) -> dict[str, Known]:
     """Read a digest file: images by name, in the file's order. Raises SrgridError if it is missing or damaged."""
-    found: dict[str, Known] = {}
     try:
-        with path.open(newline="") as file:
-            for row in csv.DictReader(file):
-                size = int(row["width"]), int(row["height"])
-                if row["image"] in found:
-                    found[row["image"]].crops[size] = row["sha256"]
-                    continue
-                small = np.frombuffer(bytes.fromhex(row["thumbprint"]), np.uint8).astype(np.int16)
-                found[row["image"]] = Known(
-                    row["image"], row["original"], *size, int(row["channels"]), row["sha256"], small
-                )
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        if not path.is_file():
+            raise FileNotFoundError("no such file")
+        state = path.stat()
+        return dict(_read_digests(path, state.st_mtime_ns, state.st_size))
+    except (OSError, ValueError, csv.Error) as error:
         raise SrgridError(f"{path}: missing or damaged digest file ({error})") from None
+
+
+@lru_cache(maxsize=64)
+def _read_digests(path: Path, _changed: int, _size: int) -> dict[str, Known]:
+    """Once for each state of the file: the registry is asked many times. Raises ValueError, naming the line."""
+    found: dict[str, Known] = {}
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file, strict=True)
+        lacking = [column for column in COLUMNS if column not in (reader.fieldnames or ())]
+        if lacking:
+            raise ValueError(f"no column {', '.join(lacking)}")
+        for row in reader:
+            try:
+                _take_row(row, found)
+            except (ValueError, TypeError, AttributeError) as error:  # a short row holds None, a long one a list
+                raise ValueError(f"line {reader.line_num}: {error}") from None
+    owners: dict[str, str] = {}
+    for known in found.values():
+        if owners.setdefault(known.sha256, known.image) != known.image:
+            raise ValueError(f"{owners[known.sha256]} and {known.image} have the same pixels")
     return found
+
+
+def _take_row(row: Mapping[str, str], found: dict[str, Known]) -> None:
+    """Add a row: of an image not seen yet the whole, else one of its crops."""
+    name = unicodedata.normalize("NFC", row["image"])
+    size = _whole(row["width"]), _whole(row["height"])
+    if not re.fullmatch("[0-9a-f]{64}", row["sha256"]):
+        raise ValueError(f"{name!r}: sha256 is not 64 hexadecimal digits")
+    if row["channels"] not in ("1", "3"):
+        raise ValueError(f"{name!r}: channels is {row['channels']!r}, not 1 or 3")
+    if name in found:
+        whole = found[name]
+        if (
+            size in whole.crops
+            or size[0] > whole.width
+            or size[1] > whole.height
+            or size == (whole.width, whole.height)
+        ):
+            raise ValueError(f"{name!r}: {size[0]}x{size[1]} comes twice, or is no crop of its first row")
+        whole.crops[size] = row["sha256"]
+        return
+    if not plain_name(name):
+        raise ValueError(f"{name!r} is no name of an image")
+    small = np.frombuffer(bytes.fromhex(row["thumbprint"]), np.uint8).astype(np.int16)
+    if small.size != GRID**2:
+        raise ValueError(f"{name!r}: the thumbprint has {small.size} bytes, not {GRID**2}")
+    original = unicodedata.normalize("NFC", row["original"])
+    found[name] = Known(name, original, *size, int(row["channels"]), row["sha256"], small)
+
+
+def _whole(text: str) -> int:
+    if not re.fullmatch("[1-9][0-9]{0,5}", text):
+        raise ValueError(f"{text!r} is no size in pixels")
+    return int(text)
+
+
+def plain_name(name: str) -> bool:
+    """Whether a name can be that of a file anywhere: text without control characters, no path, not hidden, not long."""
+    text = all(unicodedata.category(letter) not in ("Cc", "Cs") for letter in name)
+    return text and not name.startswith(".") and not set(name) & set("/\\:") and 0 < len(os.fsencode(name)) <= 200

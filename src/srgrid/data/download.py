@@ -10,7 +10,6 @@ import logging
 import os
 import re
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -22,6 +21,8 @@ from srgrid.data.archive import extract
 from srgrid.data.registry import Dataset, Source
 from srgrid.data.sources import Origin
 from srgrid.errors import SrgridError
+from srgrid.files import scratch_dir, trouble
+from srgrid.lock import hold
 from srgrid.progress import track
 
 CHUNK = 1 << 16  # at most this much of a broken connection is lost
@@ -46,6 +47,20 @@ def cache_folder() -> Path:
     return Path(os.environ.get("SRGRID_CACHE") or pooch.os_cache("srgrid"))
 
 
+@contextmanager
+def held_cache(name: str) -> Iterator[Path]:
+    """The cache folder, made if need be, with NAME.lock in it held. Raises SrgridError if it cannot be written."""
+    folder = cache_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / f"{name}.lock").open("a")
+    except OSError as error:
+        raise SrgridError(f"{trouble(error, folder)}; SRGRID_CACHE names another cache folder") from None
+    with lock:
+        hold(lock, wait=True)
+        yield folder
+
+
 def offline() -> bool:
     """Whether the user forbids downloads (HF_HUB_OFFLINE=1)."""
     return os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}
@@ -61,11 +76,11 @@ def archives(entry: Dataset, patience: Patience | None = None) -> Iterator[Abstr
 @contextmanager
 def _opened(source: Source, patience: Patience) -> Iterator[Origin]:
     file = download(source, patience)
-    with tempfile.TemporaryDirectory(dir=file.parent, prefix=".unpack.") as room:
+    with scratch_dir(file.parent) as room:
         try:
-            files = extract(file, Path(room), source.members)
+            files = extract(file, room, source.members)
             yield Origin(f"{source.host} ({source.url})", f"archive {source.url}", tuple(files), strict=False)
-        except SrgridError:
+        except Exception:
             if not source.checksum:  # nothing else says that the cached file is good: do not keep it
                 file.unlink(missing_ok=True)
             raise
@@ -77,14 +92,11 @@ def download(source: Source, patience: Patience | None = None) -> Path:
     Raises SrgridError if downloads are forbidden, the host cannot be reached or sends something else.
     """
     import pooch
-    from filelock import FileLock
 
-    folder = cache_folder()
-    folder.mkdir(parents=True, exist_ok=True)
     name = _cache_name(source)
-    fetcher = Resumable(folder / f"{name}.part", patience or Patience(), bool(source.checksum), source.bytes)
     pooch.get_logger().setLevel(logging.WARNING)
-    with FileLock(folder / f"{name}.lock"):  # two jobs may want one archive
+    with held_cache(name) as folder:  # two jobs may want one archive
+        fetcher = Resumable(folder / f"{name}.part", patience or Patience(), bool(source.checksum), source.bytes)
         try:
             return _retrieve(source, name, folder, fetcher)
         except _WrongChecksumError:
@@ -153,12 +165,17 @@ class Resumable:
     def _have(self) -> int:
         return self.part.stat().st_size if self.part.exists() else 0
 
+    def _etag(self) -> str:
+        """The tag kept from an earlier reply; none if it is not one (a damaged file, or a weak tag)."""
+        kept = self.tag.read_bytes() if self.tag.exists() else b""
+        return kept.decode() if re.fullmatch(rb'"[!#-~]*"', kept) else ""
+
     def _attempt(self, url: str) -> str | None:
         """One request. None if the file is whole afterwards, else what went wrong on the way and may be retried."""
         import requests
 
         headers = {"Accept-Encoding": "identity"}
-        etag = self.tag.read_text() if self.tag.exists() else ""
+        etag = self._etag()
         if self._have() and (self.checked or etag):
             headers["Range"] = f"bytes={self._have()}-"
             if not self.checked:
@@ -186,7 +203,7 @@ class Resumable:
             _check_room(self.part.parent, total - start, url)
         if not self.checked:
             etag = reply.headers.get("ETag", "")
-            self.tag.write_text("" if etag.startswith("W/") else etag)
+            self.tag.write_text("" if etag.startswith("W/") else etag, "utf-8")
         steps = None if total is None else -(-(total - start) // MIB)
         with self.part.open("r+b" if start else "wb") as file:
             file.seek(start)

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from fractions import Fraction
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from srgrid.code import code_identity
 from srgrid.data import registry, sources
+from srgrid.data.fingerprint import fingerprint
 from srgrid.data.registry import Dataset
-from srgrid.data.take import Entries, Leaf, take
+from srgrid.data.sources import Leaf
+from srgrid.data.take import Entries, take
 from srgrid.errors import SrgridError
-from srgrid.files import staged_dir, write_manifest
-
-Steps = tuple[tuple[str, Fraction], ...]
+from srgrid.files import keep_apart, staged_dir, write_manifest
 
 
 def fetch(
@@ -32,36 +32,37 @@ def fetch(
     image is recognised by its pixels, whatever its file is called; a damaged, swapped, re-compressed or missing one
     stops with a SrgridError that lists all of them, and `out_dir` is left as it was. `extra` holds data sets
     of the user's own (form: registry.yaml). Variants and composed sets are made from their parents.
+    Raises SrgridError too if `out_dir` is, holds or lies in the folder of the mirror that the images come from.
     """
     folder = sources.mirror_folder(mirror)
     entry = registry.resolve(name, folder, extra)
+    taken_from = fingerprint(name, folder, extra)
+    for leaf in sources.leaves(entry, extra):
+        if origin := sources.at_hand(leaf.entry, folder):
+            keep_apart(Path(out_dir), *{file.parent for file in origin.files}, *origin.files)
     with staged_dir(Path(out_dir)) as staged:
         entries: Entries = {}
         origins: dict[str, str] = {}
-        for leaf in _leaves(entry, extra):
+        for leaf in sources.leaves(entry, extra):
             taken, origins[leaf.entry.name] = _take_leaf(leaf, staged, folder, threads)
             entries |= taken
-        _check_variant(entry, entries)
-        made_by = {"step": "fetch", "dataset": name, "origins": origins, "verified": _verified(entry, extra)}
+        _check_made(entry, entries)
+        if fingerprint(name, folder, extra) != taken_from:
+            raise SrgridError(f"{name}: its files changed while they were fetched; fetch it again")
+        made_by = {
+            "step": "fetch",
+            "dataset": name,
+            "origins": origins,
+            "fingerprint": taken_from,
+            "verified": _verified(entry, extra),
+            "code": code_identity("srgrid.data.fetch"),
+        }
         write_manifest(staged, made_by, entries)
-
-
-def _leaves(entry: Dataset, extra: Mapping[str, Any] | None, steps: Steps = (), prefix: str = "") -> Iterator[Leaf]:
-    """The sets with files of their own that a variant or a composed set is made of."""
-    if entry.parts:
-        for part in entry.parts:
-            yield from _leaves(registry.get(part, extra), extra, steps, f"{prefix}{part}_")
-    elif entry.parent:
-        yield from _leaves(registry.get(entry.parent, extra), extra, entry.steps + steps, prefix)
-    else:
-        yield Leaf(entry, steps, prefix)
 
 
 def _take_leaf(leaf: Leaf, out: Path, mirror: Path | None, threads: int | None) -> tuple[Entries, str]:
     """A mirror or package that has the set must have it whole; among the public hosts the next one is tried."""
-    origin = sources.in_mirror(leaf.entry, mirror) if mirror else None
-    if origin is None and leaf.entry.sources and leaf.entry.sources[0].kind == "package":
-        origin = sources.in_package(leaf.entry.sources[0])
+    origin = sources.at_hand(leaf.entry, mirror)
     if origin is not None:
         return take(leaf, origin, out, threads), origin.kind
     from srgrid.data.download import archives
@@ -86,11 +87,13 @@ def _what_to_do(entry: Dataset, mirror: Path | None, troubles: list[str]) -> str
 
 
 def _verified(entry: Dataset, extra: Mapping[str, Any] | None) -> bool:
-    return all(leaf.entry.known for leaf in _leaves(entry, extra))
+    return all(leaf.entry.known for leaf in sources.leaves(entry, extra))
 
 
-def _check_variant(entry: Dataset, entries: Entries) -> None:
-    """A variant's own digests guard the steps that make it."""
+def _check_made(entry: Dataset, entries: Entries) -> None:
+    """The number of images is the declared one, and a variant's own digests guard the steps that make it."""
+    if len(entries) != entry.images:
+        raise SrgridError(f"{entry.name}: images says {entry.images}, but {len(entries)} were made; correct its entry")
     for known in entry.known.values():
         if entries[f"{known.image}.png"]["sha256"] != known.sha256:
             raise SrgridError(f"{entry.name}: {known.image} was not made as the registry says; its digest differs")

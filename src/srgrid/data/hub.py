@@ -8,19 +8,21 @@ it is exactly `scale` times its LR image.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from srgrid import images
+from srgrid.code import code_identity
 from srgrid.data import registry, sources
-from srgrid.data.download import cache_folder
+from srgrid.data.download import cache_folder, held_cache
 from srgrid.data.fetch import fetch
 from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
-from srgrid.files import MANIFEST, read_manifest, staged_file
+from srgrid.files import MANIFEST, keep_apart, read_manifest, scratch_dir, staged_file
+from srgrid.made import open_images
 from srgrid.progress import track
 from srgrid.resize import modcrop
 
@@ -43,7 +45,8 @@ def load(
 
     HR is cropped to a multiple of `scale` (top-left kept); LR is its bicubic reduction by `kernel`: matlab (bit for
     bit) or pillow. A variant's LR is made as the registry declares. Images are fetched and verified as by `fetch` and
-    kept in the cache (SRGRID_CACHE); the table is memory-mapped from there, and made again only if an image changed.
+    kept in the cache (SRGRID_CACHE); the table is memory-mapped from there, and made again only if an image or the code
+    that makes it changed, or if it is damaged.
     Raises SrgridError for an unknown set, scale or kernel, and as `fetch` does.
     """
     from datasets import Dataset
@@ -64,8 +67,10 @@ def export(
 
     `datasets.load_dataset("parquet", data_files=...)` reads it, with the images decoded. Raises as `load` does.
     """
-    table = load(name, scale, kernel, mirror, extra=extra)
     target = Path(out) / f"{name}_x{scale}_{kernel}.parquet"
+    chosen = sources.mirror_folder(mirror)
+    keep_apart(target, cache_folder() / "HR", cache_folder() / "tables", *([chosen / name] if chosen else []))
+    table = load(name, scale, kernel, mirror, extra=extra)
     with staged_file(target) as staged:
         table.to_parquet(str(staged))
     return target
@@ -112,23 +117,35 @@ def _table(
     extra: Mapping[str, Any] | None,
 ) -> Path:
     """The Arrow file of a set, made if it is not in the cache."""
-    from filelock import FileLock
-
     if kernel not in KERNELS:
         raise SrgridError(f"unknown kernel {kernel!r}; choose one of {', '.join(KERNELS)}")
     if scale != int(scale) or scale < 1:
         raise SrgridError(f"scale must be a positive integer, got {scale}")
     folder = sources.mirror_folder(mirror)
     entry = registry.resolve(name, folder, extra)
-    cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
-    with FileLock(cache / "tables.lock"):
+    with held_cache("tables") as cache:
         hr_dir = _fetched(entry, cache, folder, extra)
         lr_dir = _fetched(registry.get(entry.lr_of, extra), cache, folder, extra) if entry.lr_of else hr_dir
         out = cache / "tables" / f"{name}_x{scale}_{kernel}-{_key(hr_dir, lr_dir, scale * entry.lr_times)}.arrow"
-        if not out.exists():
+        if not _intact(out, hr_dir):
             _write_table(out, hr_dir, lr_dir, scale, scale * entry.lr_times, get_degradation(kernel))
     return out
+
+
+def _intact(table: Path, hr_dir: Path) -> bool:
+    """Whether there is a table that can be read as one and holds a row for each image; a damaged one is made again."""
+    from datasets import Dataset
+    from pyarrow import ArrowException
+
+    if not table.is_file():
+        return False
+    try:
+        found = Dataset.from_file(str(table))
+        found.data.validate(full=True)
+        names = found["name"][:]
+    except (ArrowException, OSError, ValueError, KeyError, TypeError):  # of damaged bytes
+        return False
+    return sorted(names) == sorted(Path(file).stem for file in read_manifest(hr_dir)["files"])
 
 
 def _fetched(entry: registry.Dataset, cache: Path, mirror: Path | None, extra: Mapping[str, Any] | None) -> Path:
@@ -145,10 +162,11 @@ def _fetched(entry: registry.Dataset, cache: Path, mirror: Path | None, extra: M
 
 
 def _key(hr_dir: Path, lr_dir: Path, lr_scale: int) -> str:
-    """Changes with any pixel of the HR images, or of those that the LR images are made from."""
+    """Changes with any pixel of the HR images, or of those that the LR images are made from, and with the code."""
     noted = [read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)]
     text = "\n".join(f"{name} {entry['sha256']}" for files in noted for name, entry in sorted(files.items()))
-    return hashlib.sha256(f"{lr_scale}\n{text}".encode()).hexdigest()[:16]
+    code = json.dumps(code_identity("srgrid.data.hub"), sort_keys=True)
+    return hashlib.sha256(f"{code}\n{lr_scale}\n{text}".encode()).hexdigest()[:16]
 
 
 def _write_table(out: Path, hr_dir: Path, lr_dir: Path, scale: int, lr_scale: int, degradation: Degradation) -> None:
@@ -156,25 +174,19 @@ def _write_table(out: Path, hr_dir: Path, lr_dir: Path, scale: int, lr_scale: in
     from datasets.arrow_writer import ArrowWriter
 
     features = Features({"name": Value("string"), "hr": Image(), "lr": Image()})
-    noted = {folder: read_manifest(folder)["files"] for folder in (hr_dir, lr_dir)}
-    files = images.list_images(hr_dir)
-    with staged_file(out) as staged, tempfile.TemporaryDirectory(dir=out.parent) as scratch:
-        room = Path(scratch)
-        with ArrowWriter(path=str(staged), features=features, writer_batch_size=BATCH) as writer:
-            for file in track(files, f"table {out.name.rpartition('-')[0]}"):
-                origin = _checked(lr_dir / file.name, noted)
-                hr = modcrop(_checked(file, noted) if hr_dir != lr_dir else origin, scale)
-                lr = degradation.shrink(origin, lr_scale)
-                writer.write({"name": file.stem, "hr": _png(hr, file, room), "lr": _png(lr, file, room)})
-            writer.finalize()
-
-
-def _checked(file: Path, noted: Mapping[Path, Any]) -> images.Array:
-    """An image of the cache. Raises SrgridError if it is not what its manifest says."""
-    image = images.read(file)
-    if images.pixel_digest(image) != noted[file.parent][file.name]["sha256"]:
-        raise SrgridError(f"{file}: damaged in the cache; delete the folder {file.parent}")
-    return image
+    hr_images, lr_images = open_images(hr_dir), open_images(lr_dir)
+    files = list(hr_images.files.values())
+    with (
+        staged_file(out) as staged,
+        scratch_dir(out.parent) as room,
+        ArrowWriter(path=str(staged), features=features, writer_batch_size=BATCH) as writer,
+    ):
+        for file in track(files, f"table {out.name.rpartition('-')[0]}"):
+            origin = lr_images.read(lr_dir / file.name)
+            hr = modcrop(hr_images.read(file) if hr_dir != lr_dir else origin, scale)
+            lr = degradation.shrink(origin, lr_scale)
+            writer.write({"name": file.stem, "hr": _png(hr, file, room), "lr": _png(lr, file, room)})
+        writer.finalize()
 
 
 def _png(image: images.Array, file: Path, room: Path) -> dict[str, Any]:

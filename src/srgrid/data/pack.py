@@ -19,9 +19,9 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
-from srgrid import images
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
+from srgrid.files import keep_apart, staged_file
+from srgrid.made import ImageFolder, open_images
 from srgrid.progress import track
 from srgrid.resize import imresize, modcrop
 
@@ -51,12 +51,12 @@ def pack(hr_dirs: list[Path], scale: int, out: Path) -> None:
     HR is cropped to a multiple of `scale` (top-left kept); LR is MATLAB's bicubic of it, bit for bit. The same
     images always give the same bytes. Raises SrgridError for unreadable images or ones smaller than `scale`.
     """
-    files = [file for folder in hr_dirs for file in images.list_images(folder)]
-    if not files:
+    if not hr_dirs:
         raise SrgridError("pack: no folder of HR images given")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with staged_file(out) as staged, tempfile.TemporaryFile(dir=out.parent) as scratch:
-        entries, digest = _write_samples(files, scale, scratch)
+    folders = [open_images(folder) for folder in hr_dirs]
+    keep_apart(out, *hr_dirs, *(file for folder in folders for file in folder.files.values()))
+    with staged_file(out) as staged, tempfile.TemporaryFile(dir=staged.parent) as scratch:
+        entries, digest = _write_samples(folders, scale, scratch)
         with staged.open("wb") as target:
             target.write(_head(entries, scale, digest, scratch.tell()))
             scratch.seek(0)
@@ -64,11 +64,12 @@ def pack(hr_dirs: list[Path], scale: int, out: Path) -> None:
                 target.write(chunk)
 
 
-def _write_samples(files: list[Path], scale: int, target: IO[bytes]) -> tuple[list[Entry], str]:
+def _write_samples(folders: list[ImageFolder], scale: int, target: IO[bytes]) -> tuple[list[Entry], str]:
     entries: list[Entry] = []
     digest, offset = hashlib.sha256(), 0
-    for file in track(files, "pack", len(files)):
-        hr = modcrop(images.read(file), scale)
+    files = [(folder, file) for folder in folders for file in folder.files.values()]
+    for folder, file in track(files, "pack", len(files)):
+        hr = modcrop(folder.read(file), scale)
         if hr.ndim == 2:
             hr = np.repeat(hr[..., None], 3, axis=2)
         hr = np.ascontiguousarray(hr)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from srgrid import images
 from srgrid.data.digests import CROPS, GRID, Known, Thumbprint, thumbprint
 from srgrid.data.registry import Dataset
+from srgrid.grey import equal_channels, tiled
 
 # Two thumbprints show the same picture if their mean difference (of 255) and their correlation say so. Measured on the
 # four test sets, for JPEG quality 10, resizing to a quarter and crops by 11 pixels: difference at most 12,
@@ -56,8 +57,11 @@ class Catalogue:
     def match(self, image: images.Array) -> Match:
         """The benchmark image that a uint8 image, H x W or H x W x 3, is."""
         found = self._by_digest(image, "")
-        if found is None and image.ndim == 3 and _is_grey(image):
-            found = self._by_digest(np.ascontiguousarray(image[..., 0]), "grey, stored as three equal channels")
+        if found is None and image.ndim == 2:
+            found = self._by_digest(tiled(image), "stored as one channel; taken as three equal ones, as published")
+        elif found is None and equal_channels(image):
+            grey = np.ascontiguousarray(image[..., 0])
+            found = self._by_digest(grey, "stored as three equal channels; taken as grey")
         return found or self._by_thumbprint(image)
 
     def _by_digest(self, image: images.Array, detail: str) -> Match | None:
@@ -114,7 +118,3 @@ def _size_rank(known: Known, width: int, height: int) -> tuple[int, int]:
         return 0, apart
     scale = max(1, round(known.width / width))
     return (1 if (known.width // scale, known.height // scale) == (width, height) else 2), apart
-
-
-def _is_grey(image: images.Array) -> bool:
-    return bool(np.array_equal(image[..., 0], image[..., 1]) and np.array_equal(image[..., 0], image[..., 2]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -14,8 +15,10 @@ from typing import Any
 import yaml
 
 from srgrid import config, images
-from srgrid.data.digests import Known, read_digests
+from srgrid.data.digests import Known, plain_name, read_digests
+from srgrid.data.links import check_links, check_names
 from srgrid.errors import SrgridError
+from srgrid.names import check_for_tables
 
 HERE = Path(__file__).resolve().parent
 
@@ -89,6 +92,7 @@ class Dataset:
 
     def image_of(self, stem: str) -> str:
         """The image that a file's name claims to hold: the field's name, or the original release's; empty if none."""
+        stem = unicodedata.normalize("NFC", stem)
         if stem in self.image_names:
             return stem
         return next((known.image for known in self.known.values() if known.original == stem), "")
@@ -102,20 +106,26 @@ def load_registry(extra: Mapping[str, Any] | None = None) -> dict[str, Dataset]:
     found = dict(_built_in())
     if extra:
         _check(extra, "define_datasets")
-        found |= {name: _dataset(name, entry, Path.cwd()) for name, entry in extra.items()}
-        _check_links(found, "define_datasets")
+        found |= {str(name): _dataset(str(name), entry, Path.cwd()) for name, entry in extra.items()}
+        check_links(found, "define_datasets")
     return found
 
 
 def get(name: str, extra: Mapping[str, Any] | None = None) -> Dataset:
-    """The data set of that name. Raises SrgridError, with the nearest name, if there is none."""
+    """The data set of that name. Raises SrgridError, with the nearest name, if there is none.
+
+    Of a user's own set (`extra`) the digest file is read: SrgridError if it is damaged, or not of the images declared.
+    """
     found = load_registry(extra)
     if name not in found:
         near = difflib.get_close_matches(name, found, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(found)}"
+        own = name if plain_name(name) else "NAME"
         raise SrgridError(
-            f"unknown data set {name!r}; {hint} A set of your own needs only a folder MIRROR/{name}/HR/ with its images"
+            f"unknown data set {name!r}; {hint} A set of your own needs only a folder MIRROR/{own}/HR/ with its images"
         )
+    if extra and name in map(str, extra):
+        check_names(found[name], found)
     return found[name]
 
 
@@ -129,9 +139,10 @@ def resolve(name: str, mirror: str | os.PathLike[str] | None = None, extra: Mapp
 
     Such a set has no digests: its images are taken as they are. Raises SrgridError as `get` does.
     """
-    folder = Path(mirror) / name / "HR" if mirror and Path(name).name == name else None
+    folder = Path(mirror) / name / "HR" if mirror and plain_name(name) else None
     if folder and folder.is_dir() and name not in load_registry(extra):
         files = images.by_stem(images.list_images(folder))
+        check_for_tables(files, folder)
         return Dataset(name, len(files), "test", tuple(files), licence="unknown", sources=(Source("mirror"),))
     return get(name, extra)
 
@@ -141,7 +152,7 @@ def _built_in() -> Mapping[str, Dataset]:
     raw = yaml.safe_load((HERE / "registry.yaml").read_text())
     _check(raw, "registry.yaml")
     found = {name: _dataset(name, entry, HERE / "digests") for name, entry in raw.items()}
-    _check_links(found, "registry.yaml")
+    check_links(found, "registry.yaml")
     return found
 
 
@@ -150,33 +161,26 @@ def _check(raw: Mapping[str, Any], where: str) -> None:
         config.check(raw, HERE / "registry.schema.yaml")
     except SrgridError as error:
         raise SrgridError(str(error).replace("config:", f"{where}:", 1)) from None
-
-
-def _check_links(found: Mapping[str, Dataset], where: str) -> None:
-    for entry in found.values():
-        for other in (entry.parent, entry.lr_of, *entry.parts):
-            if other is not None and other not in found:
-                raise SrgridError(f"{where}: {entry.name}: there is no data set {other!r}")
-            if other == entry.name:
-                raise SrgridError(f"{where}: {entry.name}: a set cannot be made from itself")
+    except RecursionError:
+        raise SrgridError(f"{where}: nested too deeply; no definition needs that") from None
 
 
 def _dataset(name: str, raw: Mapping[str, Any], digests: Path) -> Dataset:
     lr = raw.get("lr", {})
     made = Dataset(
         name=name,
-        images=raw["images"],
+        images=int(raw["images"]),  # JSON Schema takes 3.0 for an integer
         use=raw["use"],
-        declared=_names(raw.get("names", []), raw["images"]),
+        declared=_names(raw.get("names", []), int(raw["images"])),
         aliases=tuple(raw.get("aliases", [])),
-        scales=tuple(raw.get("scales", [])),
+        scales=tuple(map(int, raw.get("scales", []))),
         licence=raw.get("licence", "not stated"),
         citation=Citation(**raw["citation"]) if "citation" in raw else None,
         sources=tuple(_source(source) for source in raw.get("sources", [])),
         parent=raw.get("from"),
         steps=tuple((step, Fraction(value)) for item in raw.get("hr", []) for step, value in item.items()),
         lr_of=lr.get("of"),
-        lr_times=lr.get("times", 1),
+        lr_times=int(lr.get("times", 1)),
         parts=tuple(raw.get("parts", [])),
         digest_file=digests / raw["digests"] if "digests" in raw else None,
     )
@@ -184,6 +188,8 @@ def _dataset(name: str, raw: Mapping[str, Any], digests: Path) -> Dataset:
         raise SrgridError(f"{name}: images says {made.images}, but {len(made.declared)} names are listed")
     if bool(made.sources) + bool(made.parent) + bool(made.parts) > 1:
         raise SrgridError(f"{name}: give one of sources, from and parts, not several")
+    if any(source.kind == "package" for source in made.sources[1:]):
+        raise SrgridError(f"{name}: sources: a package stands first; what comes after it is for machines without it")
     return made
 
 
@@ -194,5 +200,5 @@ def _source(raw: Mapping[str, Any]) -> Source:
 
 def _names(raw: list[str] | Mapping[str, Any], count: int) -> tuple[str, ...]:
     if isinstance(raw, Mapping):
-        return tuple(raw["format"].format(number) for number in range(raw["first"], raw["first"] + count))
+        return tuple(raw["format"].format(number) for number in range(int(raw["first"]), int(raw["first"]) + count))
     return tuple(raw)

@@ -6,28 +6,20 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from srgrid import images
 from srgrid.data.recognise import Catalogue, Match
 from srgrid.data.registry import Dataset
-from srgrid.data.sources import Origin
+from srgrid.data.sources import Leaf, Origin
 from srgrid.data.variants import apply_steps
 from srgrid.errors import SrgridError
+from srgrid.made import read_image
+from srgrid.names import stem
 from srgrid.progress import track
 
 Entries = dict[str, dict[str, Any]]  # a manifest's files: name -> size, channels, digest
-
-
-@dataclass(frozen=True)
-class Leaf:
-    """A set that has files of its own, what to do to its images, and what to put before their names."""
-
-    entry: Dataset
-    steps: tuple[tuple[str, Fraction], ...] = ()
-    prefix: str = ""
 
 
 @dataclass
@@ -61,9 +53,9 @@ def _each(work: Any, leaf: Leaf, files: tuple[Path, ...], threads: int | None) -
 
 
 def _recognised(file: Path, leaf: Leaf, origin: Origin, catalogue: Catalogue, out: Path) -> _Outcome:
-    by_name = leaf.entry.image_of(file.stem)
+    by_name = leaf.entry.image_of(stem(file))
     try:
-        image = images.read(file)
+        image = read_image(file)
     except SrgridError as error:
         return _Outcome(file, by_name, problem=str(error).removeprefix(f"{file}: "))
     match = catalogue.match(image)
@@ -113,24 +105,37 @@ def _take_by_name(leaf: Leaf, origin: Origin, out: Path, threads: int | None) ->
     """No digests are known: images are taken as they are, in the order of their files' names."""
     entry = leaf.entry
     stems = images.by_stem(sorted(origin.files, key=lambda file: file.name))
-    if len(stems) != entry.images:
-        lost = [name for name in entry.image_names if name not in stems]
-        hint = f"; missing by name: {', '.join(lost[:10])}" if 0 < len(lost) < entry.images else ""
-        raise SrgridError(f"{entry.name}: {origin.label} holds {len(stems)} images, not {entry.images}{hint}")
-    same = not entry.image_names or set(stems) == set(entry.image_names)
-    names = dict(zip(stems, stems if same else entry.image_names, strict=True))
+    assigned = _assigned(list(stems), entry, origin)
+    names = dict(zip(stems.values(), assigned, strict=True))
 
     def work(file: Path) -> _Outcome:
+        name = names[file]
         try:
-            return _Outcome(file, file.stem, _write(images.read(file), names[file.stem], leaf, out))
+            return _Outcome(file, name, _write(read_image(file), name, leaf, out))
         except SrgridError as error:
-            return _Outcome(file, file.stem, problem=str(error).removeprefix(f"{file}: "))
+            return _Outcome(file, name, problem=str(error).removeprefix(f"{file}: "))
 
-    outcomes = list(_each(work, leaf, tuple(stems.values()), threads))
+    outcomes = list(_each(work, leaf, tuple(names), threads))
     if any(o.problem for o in outcomes):
         _remove(out, names.values(), leaf)
         raise _failure(entry, origin, [f"{o.file.name}: {o.problem}" for o in outcomes if o.problem])
-    return {_png(leaf, names[o.image]): o.entry for o in outcomes}
+    return {_png(leaf, o.image): o.entry for o in outcomes}
+
+
+def _assigned(stems: list[str], entry: Dataset, origin: Origin) -> list[str]:
+    """The names of a set's images for files of these names: the declared ones in order if no file has one of them."""
+    lost = [name for name in entry.image_names if name not in stems]
+    if len(stems) != entry.images:
+        hint = f"; missing by name: {', '.join(lost[:10])}" if 0 < len(lost) < entry.images else ""
+        raise SrgridError(f"{entry.name}: {origin.label} holds {len(stems)} images, not {entry.images}{hint}")
+    if not lost:
+        return stems
+    if len(lost) < len(stems):
+        others = [stem for stem in stems if stem not in entry.image_names]
+        raise SrgridError(
+            f"{entry.name}: {origin.label} holds {', '.join(others[:10])} where {', '.join(lost[:10])} should be"
+        )
+    return list(entry.image_names)
 
 
 def _png(leaf: Leaf, name: str) -> str:

@@ -17,6 +17,7 @@ from srgrid.data import registry, sources
 from srgrid.data.recognise import Catalogue
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, read_manifest, staged_file
+from srgrid.names import printable, stem
 from srgrid.progress import track
 
 STATUSES = ("exact", "larger", "cropped", "changed", "resized", "misnamed", "unknown", "unreadable")
@@ -108,7 +109,7 @@ def _as_noted(file: Path, root: Path, noted: Mapping[str, Any]) -> Row:
     except SrgridError as error:
         return Row(shown, "unreadable", detail=str(error).removeprefix(f"{file}: "))
     detail = "as fetched; no digests are known" if same else "other pixels than when it was fetched"
-    return Row(shown, "exact" if same else "changed", dataset, file.stem, detail)
+    return Row(shown, "exact" if same else "changed", dataset, stem(file), detail)
 
 
 def _lost(root: Path, noted: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -122,7 +123,7 @@ def _row(file: Path, root: Path, catalogue: Catalogue, entries: Mapping[str, reg
         match = catalogue.match(images.read(file))
     except SrgridError as error:
         return Row(shown, "unreadable", detail=str(error).removeprefix(f"{file}: "))
-    claimed = entries[match.dataset].image_of(file.stem) if match.dataset else ""
+    claimed = entries[match.dataset].image_of(stem(file)) if match.dataset else ""
     if match.pixels is not None and claimed not in ("", match.image):
         return Row(shown, "misnamed", match.dataset, match.image, f"named as {claimed}")
     return Row(shown, match.how, match.dataset, match.image, match.detail)
@@ -144,10 +145,11 @@ def _missing(
 
 def lines(found: Found) -> Iterator[str]:
     """What was found, as text: a line a file, then a line a data set, then the counts."""
-    width = max(len(row.file) for row in found.rows)
-    for row in found.rows:
+    files = [printable(row.file) for row in found.rows]
+    width = max(map(len, files))
+    for file, row in zip(files, found.rows, strict=True):
         what = f"{row.dataset}/{row.image}" if row.image else ""
-        yield f"{row.file:<{width}}  {row.status:<10} {what}{': ' if what and row.detail else ''}{row.detail}".rstrip()
+        yield f"{file:<{width}}  {row.status:<10} {what}{': ' if what and row.detail else ''}{row.detail}".rstrip()
     for name, missing in found.missing.items():
         lacks = f"lacks {len(missing)}: {', '.join(missing[:8])}{', ...' if len(missing) > 8 else ''}"
         yield f"{name}: {lacks if missing else 'complete'}"

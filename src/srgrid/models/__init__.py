@@ -14,8 +14,9 @@ from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.models import container, foreign, weights
-from srgrid.models.rcan import Rcan, RcanConfig
-from srgrid.models.registry import MODELS, build, names
+from srgrid.models.rcan import Rcan
+from srgrid.models.registry import build
+from srgrid.networks import MODELS, RcanConfig, names
 
 __all__ = ["MODELS", "Rcan", "RcanConfig", "build", "describe", "find", "load", "names", "weights"]
 
@@ -124,6 +125,8 @@ def _from_hub(hub_id: str, scale: int, rgb_range: float | None) -> Rcan:
 def _pretrained(source: str) -> Rcan:
     try:
         return Rcan.from_pretrained(source)
+    except SrgridError as error:  # a config that is wrong in itself does not know where it stands
+        raise SrgridError(str(error) if source in str(error) else f"{source}: {error}") from None
     except (ValueError, TypeError, AttributeError) as error:  # what huggingface_hub lets out of a damaged config
         raise SrgridError(f"{source}: its config.json is damaged ({error}); save or fetch the model again") from None
 

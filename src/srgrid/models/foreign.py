@@ -14,7 +14,8 @@ from torch import Tensor
 
 from srgrid.errors import SrgridError
 from srgrid.models import container
-from srgrid.models.rcan import Rcan, RcanConfig, from_tensors
+from srgrid.models.rcan import Rcan, from_tensors
+from srgrid.networks import RcanConfig
 
 # What training programs put before the names of a network that they wrap.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net_g.", "netG.", "net.", "generator.")

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from srgrid.errors import SrgridError
-from srgrid.images import check
+from srgrid.images import check, from_pil
 from srgrid.models.rcan import Block, Group, Rcan
 
 Precision = Literal["auto", "fp32", "bf16"]
@@ -34,13 +34,15 @@ class NotFiniteError(SrgridError):
 
 
 def upscale_any(model: Rcan, image: Any, **options: Any) -> Any:
-    """`upscale_array` for a PIL image (RGB or grey) or a uint8 array, returning the same kind."""
+    """`upscale_array` for a PIL image or a uint8 array, returning the same kind.
+
+    A PIL image is taken as a file is: turned upright, and refused if it would lose something (srgrid.images.from_pil).
+    """
     from PIL import Image
 
     if not isinstance(image, Image.Image):
         return upscale_array(model, image, **options)
-    plain = image if image.mode in ("L", "RGB") else image.convert("RGB")
-    return Image.fromarray(upscale_array(model, np.asarray(plain), **options))
+    return Image.fromarray(upscale_array(model, from_pil(image), **options))
 
 
 def upscale_array(

@@ -5,9 +5,8 @@ One network; the attention of its blocks is a setting. State-dict names are thos
 
 # Annotations stay real classes here: PyTorchModelHubMixin reads them to build RcanConfig from config.json.
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
@@ -19,51 +18,14 @@ from torch.nn import functional as F
 from srgrid.errors import SrgridError
 from srgrid.models import tensors
 from srgrid.models.attention import BalancedAttention, ChannelAttention
+from srgrid.networks import RcanConfig, shown
 
 if TYPE_CHECKING:
     from PIL import Image
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-SCALES = (2, 3, 4)
 
 ImageT = TypeVar("ImageT", bound="Image.Image | Any")
-
-
-@dataclass(frozen=True)
-class RcanConfig:
-    """Everything that shapes the network. The defaults are the published size.
-
-    `rgb_range` is the range the network computes in (1 for ours, 255 for the official checkpoints); images are
-    always passed in and returned in 0..1.
-    """
-
-    scale: int = 4
-    groups: int = 10
-    blocks: int = 20
-    features: int = 64
-    reduction: int = 16
-    attention: Literal["bam", "ca"] = "bam"
-    rgb_range: float = 1.0
-
-    def __post_init__(self) -> None:
-        for field in ("scale", "groups", "blocks", "features", "reduction"):
-            if type(getattr(self, field)) is not int:
-                raise SrgridError(f"{field} {_shown(getattr(self, field))}: expected a whole number")
-        if self.scale not in SCALES:
-            raise SrgridError(f"scale {_shown(self.scale)}: there is no such model; choose 2, 3 or 4")
-        if type(self.rgb_range) not in (int, float) or not 0 < self.rgb_range < math.inf:
-            raise SrgridError(f"rgb_range {_shown(self.rgb_range)}: expected a positive number, such as 1 or 255")
-        if self.attention not in ("bam", "ca"):
-            raise SrgridError(f"attention {_shown(self.attention)}: choose 'bam' or 'ca'")
-        if min(self.groups, self.blocks, self.reduction) < 1 or self.features < self.reduction:
-            raise SrgridError(
-                f"model size {_shown(asdict(self))}: counts must be positive, and features at least reduction"
-            )
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
 
 
 class MeanShift(nn.Conv2d):
@@ -226,7 +188,7 @@ def from_tensors(config: RcanConfig, values: Mapping[str, Tensor], source: str) 
     # Each block has two 3x3 convolutions among its tensors: what the config asks for at least.
     if blocks > len(values) or 18 * blocks * config.features**2 > sum(tensor.numel() for tensor in values.values()):
         raise SrgridError(
-            f"{source}: the weights do not fit the model: {_shown(asdict(config))} is a larger network than its"
+            f"{source}: the weights do not fit the model: {shown(asdict(config))} is a larger network than its"
             f" {len(values)} tensors make up"
         )
     with torch.device("meta"):

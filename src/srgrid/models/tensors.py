@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -24,7 +25,10 @@ def write(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str]) -
     if bad := first_not_finite(plain.items()):
         raise SrgridError(f"{path}: not written: {bad} would hold values that are not finite (NaN or infinite)")
     with staged_file(path) as staged:
-        save_file(plain, staged, metadata=metadata)
+        try:
+            save_file(plain, staged, metadata=metadata)
+        except SafetensorError as error:  # it wraps what the system says
+            raise SrgridError(f"{path}: cannot be written ({error})") from None
 
 
 def fit(model: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:

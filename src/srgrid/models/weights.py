@@ -14,7 +14,8 @@ import torch
 
 from srgrid.errors import SrgridError
 from srgrid.models import container, rcan, tensors
-from srgrid.models.rcan import Rcan, RcanConfig
+from srgrid.models.rcan import Rcan
+from srgrid.networks import RcanConfig
 
 HEADER = "srgrid"
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}

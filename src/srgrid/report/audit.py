@@ -13,16 +13,21 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from srgrid.choices import choices
+from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
 from srgrid.metrics import Score
+from srgrid.records import file_digest, tables_record, write_record
+from srgrid.report.cells import check_agreement, read_cells
 from srgrid.report.published import Published, published
-from srgrid.report.tables import BASELINE, read_grid, read_scores
+from srgrid.report.tables import BASELINE, CELL, read_grid, read_scores
 
 REPRODUCED = "reproduced"
 EXPLAINED = "explained"
 DIFFERS = "not reproduced"
 ABSENT = "not re-made"
+AUDIT = "audit.json"
+SOURCES = ("grid.csv", "scores.csv")
 NEAR_DB, NEAR_SSIM = 0.03, 0.0008
 
 AUDIT_COLUMNS = (
@@ -144,12 +149,30 @@ def compare_columns(grid: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def write_audit(run_dir: Path, parts: Sequence[Path]) -> None:
-    """Write audit.csv, effects.csv and columns.csv into `run_dir`, from its grid and the choices' score files."""
-    grid = read_grid(run_dir / "grid.csv")
-    scores = pd.concat([read_scores(run_dir / "scores.csv"), *map(read_scores, parts)], ignore_index=True)
-    _write(run_dir / "audit.csv", AUDIT_COLUMNS, audit_cells(grid))
-    _write(run_dir / "effects.csv", EFFECT_COLUMNS, measure_choices(scores))
-    _write(run_dir / "columns.csv", COLUMNS_COLUMNS, compare_columns(grid))
+    """Write audit.csv, effects.csv and columns.csv into `run_dir`, from its grid and the choices' score files.
+
+    audit.json, their record, has their digests and those of the tables they were made from. Raises SrgridError when
+    a table or score file was edited, or the score files do not go together with the run's.
+    """
+    tables = tables_record(run_dir, SOURCES)
+    grid, scored = read_grid(run_dir / "grid.csv"), read_cells(parts)
+    check_agreement(scored, tables)
+    scores = pd.concat([read_scores(run_dir / "scores.csv"), *(cell.scores for cell in scored)], ignore_index=True)
+    if (repeated := scores.duplicated([*CELL, "image"])).any():
+        raise SrgridError(f"audit: {' '.join(map(str, scores.loc[repeated, CELL].iloc[0]))} is there twice; keep one")
+    made = {
+        "audit.csv": (AUDIT_COLUMNS, audit_cells(grid)),
+        "effects.csv": (EFFECT_COLUMNS, measure_choices(scores)),
+        "columns.csv": (COLUMNS_COLUMNS, compare_columns(grid)),
+    }
+    for name, (columns, rows) in made.items():
+        _write(run_dir / name, columns, rows)
+    record = {
+        "sha256": {name: file_digest(run_dir / name) for name in made},
+        "from": {name: tables["sha256"][name] for name in SOURCES},
+        "code": code_identity("srgrid.report.audit"),
+    }
+    write_record(run_dir / AUDIT, "audit", record)
 
 
 def _write(out: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:

@@ -21,9 +21,9 @@ from markupsafe import Markup
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
-from srgrid.metrics import protocols
+from srgrid.records import flatten
 from srgrid.report import views
-from srgrid.report.cardata import CardData, flatten, gather
+from srgrid.report.cardata import CardData, gather
 from srgrid.report.control import controls
 from srgrid.report.page import data_link, page_data, script_json
 from srgrid.report.published import citation, hub_name
@@ -100,7 +100,7 @@ def _environment(templates: Path | None, *, autoescape: bool) -> Environment:
     env.filters["md"] = md
     env.filters["slug"] = slug
     env.filters["shell"] = shell_word
-    env.filters["fence"] = fenced
+    env.filters["code_block"] = code_block
     return env
 
 
@@ -119,13 +119,12 @@ def _render(env: Environment, name: str, context: Mapping[str, Any]) -> str:
 
 
 def _context(data: CardData, env: Environment) -> dict[str, Any]:
-    defined = protocols(data.provenance.get("config", {}).get("define_protocols"))
     table = views.rows(data)
     return {
         "data": data,
         "rows": table,
         "origins": views.origins(data),
-        "protocols": {name: defined[name].about if name in defined else "" for name in data.order["protocol"]},
+        "protocols": {name: data.abouts.get(name, "") for name in data.order["protocol"]},
         "citations": {name: citation(name) for name in data.order["dataset"]},
         "hub": {name: hub_name(name) for name in data.order["dataset"]},
         "verdicts": views.audit_verdicts(data),
@@ -156,13 +155,20 @@ def md(value: object) -> str:
 
 
 def shell_word(value: object) -> str:
-    """Text as one word of a shell command on one line inside a Markdown code block."""
-    return fenced(shlex.quote(" ".join(str(value).split())))
+    """Text as one word of a shell command, on one line: bash's $'...' where it holds control characters."""
+    text = str(value)
+    if text.isprintable():
+        return shlex.quote(text)
+    shown = (c if c.isprintable() and c not in "\\'" else "".join(f"\\x{b:02x}" for b in c.encode()) for c in text)
+    return f"$'{''.join(shown)}'"
 
 
-def fenced(value: object) -> str:
-    """Text for a Markdown code block, which it cannot end."""
-    return str(value).replace("```", "` ` `")
+def code_block(value: object, language: str = "") -> str:
+    """Text as a Markdown code block, with a fence that is longer than any row of backticks in it."""
+    text = str(value).strip("\n")
+    longest = max((len(row) for row in re.findall("`+", text)), default=0)
+    fence = "`" * max(3, longest + 1)
+    return f"{fence}{language}\n{text}\n{fence}"
 
 
 def slug(value: object) -> str:
@@ -206,7 +212,7 @@ def model_index(data: CardData) -> list[dict[str, Any]]:
 def _result(data: CardData, row: Any) -> dict[str, Any]:
     metrics = []
     for kind, value, digits in (("psnr", row.psnr, 4), ("ssim", row.ssim, 6)):
-        shown = round(float(value), digits) if math.isfinite(value) else "inf"
+        shown = round(float(value), digits) if math.isfinite(value) else str(value)
         arguments = {"protocol": str(row.protocol), "images": int(row.images)}
         metrics.append({"type": kind, "value": shown, "name": f"{kind.upper()} ({row.protocol})", "args": arguments})
     name = str(row.dataset)

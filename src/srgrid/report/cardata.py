@@ -9,8 +9,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from srgrid.code import NOT_INSTALLED, code_identity
 from srgrid.errors import SrgridError
-from srgrid.report.intervals import INTERVAL_COLUMNS
+from srgrid.records import TABLE_NAMES, check_files, flatten, read_record, tables_record
+from srgrid.report.audit import AUDIT
+from srgrid.report.intervals import read_intervals
 from srgrid.report.published import Published, published
 from srgrid.report.tables import BASELINE, CELL, Cell, cells, distinct, read_grid, read_scores
 
@@ -34,7 +37,7 @@ class CardData:
     """The content of a card. Paths in `figures` and `previews` are those of the run directory.
 
     `missing` gives a reason for every cell without scores; `left_out` the data sets and scales that are no part of the
-    grid, with the reason.
+    grid, with the reason. `abouts` says what each protocol is; `other_code` what was made by other code than this.
     """
 
     title: str
@@ -47,6 +50,8 @@ class CardData:
     models: list[Model]
     published: list[Published]
     provenance: dict[str, Any]
+    abouts: dict[str, str] = field(default_factory=dict)
+    other_code: list[str] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
     previews: list[dict[str, Any]] = field(default_factory=list)
     curves: list[dict[str, Any]] = field(default_factory=list)
@@ -74,24 +79,28 @@ def gather(
     missing: Iterable[Mapping[str, Any]] = (),
     meta: Mapping[str, Any] | None = None,
 ) -> CardData:
-    """Read a run directory: scores.csv, grid.csv, intervals.csv, provenance.json, and, where they exist, the audit's
-    tables, figures/*.json, previews/*/previews.json and state/*/log.jsonl.
+    """Read a run directory: scores.csv, grid.csv, intervals.csv, provenance.json, and, where they exist and the run
+    declares them, the audit's tables, figures/*.json, previews/*/previews.json and state/*/log.jsonl.
 
     `missing` lists cells that were not run: dataset, scale, method, protocol (without one: all of them) and reason. A
     dataset at a scale, whatever the method and protocol, is left out of the grid.
-    Raises SrgridError when a table is missing, damaged, or does not follow from scores.csv.
+    Raises SrgridError when a file is missing, was edited, or was made from other tables than those that are there.
     """
     run_dir = Path(run_dir)
+    tables = tables_record(run_dir, TABLE_NAMES)
     scores, grid = read_scores(run_dir / "scores.csv"), read_grid(run_dir / "grid.csv")
     check_fresh(scores, grid, run_dir / "grid.csv")
-    provenance = read_json(run_dir / "provenance.json")
+    provenance = _provenance(run_dir / "provenance.json", tables)
+    config = _config(provenance)
     order = _order(grid, provenance)
     reasons = [*missing, *provenance.get("missing", [])]
+    models, drawn = _models(provenance, order), _Drawn(tables, grid, order)
+    audit = _audit(run_dir, tables, config)
     return CardData(
-        title=title or str(_config(provenance).get("run") or run_dir.name),
+        title=title or str(config.get("run") or run_dir.name),
         scores=scores,
         grid=grid,
-        intervals=_intervals(run_dir / "intervals.csv", grid),
+        intervals=read_intervals(run_dir / "intervals.csv", grid),
         order=order,
         missing=_missing(grid, order, reasons),
         left_out={
@@ -99,17 +108,19 @@ def gather(
             for reason in reasons
             if {"dataset", "scale"} <= reason.keys() and not {"method", "protocol"} & reason.keys()
         },
-        models=_models(provenance, order["method"]),
+        models=models,
+        abouts={name: str(fields["about"]) for name, fields in tables["protocols"].items()},
+        other_code=other_code(tables),
         published=[
             value for value in published() if value.dataset in order["dataset"] and value.scale in order["scale"]
         ],
         provenance=provenance,
-        figures=[read_json(path) for path in sorted((run_dir / "figures").glob("*.json")) if _is_figure(path)],
-        previews=_previews(run_dir / "previews", order),
-        curves=[read_curve(path) for path in sorted((run_dir / "state").glob("*/log.jsonl"))],
-        audit=_optional(run_dir / "audit.csv"),
-        effects=_optional(run_dir / "effects.csv"),
-        columns=_optional(run_dir / "columns.csv"),
+        figures=drawn.records((run_dir / "figures").glob("*.json"), "figure"),
+        previews=sorted(drawn.records((run_dir / "previews").glob("*/previews.json"), "previews"), key=drawn.rank),
+        curves=_curves(run_dir / "state", models, config),
+        audit=audit.get("audit"),
+        effects=audit.get("effects"),
+        columns=audit.get("columns"),
         downloads={name: (run_dir / name).read_text(encoding="utf-8") for name in ("grid.csv", "scores.csv")},
         meta=dict(meta or {}),
     )
@@ -117,28 +128,21 @@ def gather(
 
 def check_fresh(scores: pd.DataFrame, grid: pd.DataFrame, path: Path) -> None:
     """Raise SrgridError unless every cell of the grid is the mean of its rows in the scores."""
-    means = scores.groupby(CELL, sort=False)[["psnr", "ssim"]].mean()
-    listed = grid.set_index(CELL)[["psnr", "ssim"]]
+    groups = scores.groupby(CELL, sort=False)
+    means = groups[["psnr", "ssim"]].mean().assign(images=groups.size())
+    listed = grid.set_index(CELL)[["psnr", "ssim", "images"]]
     same = set(means.index) == set(listed.index)
     if not same or not np.allclose(means.loc[listed.index], listed, rtol=0, atol=2e-6, equal_nan=True):
         raise SrgridError(f"{path} does not follow from scores.csv beside it: make the grid again.")
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """One JSON object. Raises SrgridError when the file is missing or damaged."""
-    try:
-        loaded = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise SrgridError(f"{path} does not exist: the card needs it; run the step that makes it.") from None
-    except (OSError, ValueError) as error:
-        raise SrgridError(f"{path} is not readable JSON ({error}): make it again.") from None
-    if not isinstance(loaded, dict):
-        raise SrgridError(f"{path} holds no JSON object: make it again.")
-    return loaded
-
-
-def _is_figure(path: Path) -> bool:
-    return "images" in read_json(path) and "png" in read_json(path)
+def _provenance(path: Path, tables: Mapping[str, Any]) -> dict[str, Any]:
+    """The run's provenance; SrgridError unless it was written for these tables."""
+    again = "write it again (srgrid provenance)"
+    record = read_record(path, "provenance", again)
+    if any(tables["sha256"].get(name) != digest for name, digest in record["outputs"].items()):
+        raise SrgridError(f"{path}: written for other tables than those beside it; {again}")
+    return record
 
 
 def _config(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,13 +151,17 @@ def _config(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _order(grid: pd.DataFrame, provenance: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Values in the order of the config, then what the table holds beyond it."""
+    """Values in the order of the config, if it names any; else those of the table."""
     keys = {"dataset": "datasets", "scale": "scales", "method": "methods", "protocol": "protocols"}
     order = {}
     for column, key in keys.items():
-        named = _config(provenance).get(key)
-        wanted = list(named) if isinstance(named, list | dict) else []
-        order[column] = list(dict.fromkeys([*wanted, *distinct(grid, column)]))
+        named, held = list(_config(provenance).get(key) or []), distinct(grid, column)
+        beyond = [str(value) for value in held if named and value not in named]
+        if beyond:
+            raise SrgridError(
+                f"grid.csv holds the {column} {beyond[0]}, which the config of provenance.json lacks: make it again"
+            )
+        order[column] = named or held
     return order
 
 
@@ -176,34 +184,20 @@ def _covers(reason: Mapping[str, Any], cell: Cell) -> bool:
     return all(reason.get(key) in (None, value) for key, value in zip(CELL, cell, strict=True))
 
 
-def _intervals(path: Path, grid: pd.DataFrame) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, keep_default_na=False, na_values=[""], dtype=dict.fromkeys(("dataset", "note"), str))
-    except FileNotFoundError:
-        raise SrgridError(f"{path} does not exist: make the intervals from scores.csv first.") from None
-    except (OSError, ValueError) as error:
-        raise SrgridError(f"{path} is not a readable table ({error}): make it again.") from None
-    if list(table.columns) != INTERVAL_COLUMNS or set(cells(table)) != set(cells(grid)):
-        raise SrgridError(f"{path} does not belong to the grid beside it: make the intervals again.")
-    return table
-
-
-def _optional(path: Path) -> pd.DataFrame | None:
-    return pd.read_csv(path, dtype=str, keep_default_na=False) if path.exists() else None
-
-
-def flatten(record: Any, prefix: str = "") -> dict[str, Any]:
-    """Nested mappings and lists as one level with dotted keys; lists of plain values stay lists."""
-    if isinstance(record, Mapping):
-        items: Iterable[tuple[Any, Any]] = record.items()
-    elif isinstance(record, list) and any(isinstance(item, Mapping | list) for item in record):
-        items = enumerate(record)
-    else:
-        return {prefix: record}
-    flat: dict[str, Any] = {}
-    for key, value in items:
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
-    return flat
+def _audit(run_dir: Path, tables: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+    """The audit's tables, unless the run declares that it has none; SrgridError if they are not of this grid."""
+    there = [name for name in ("audit.csv", AUDIT) if (run_dir / name).exists()]
+    if not config.get("audit", True) or not there:
+        return {}
+    again = "make the audit again (srgrid audit), or set `audit: false`"
+    record = read_record(run_dir / AUDIT, "audit", again)
+    check_files(run_dir, record["sha256"], again)
+    if any(tables["sha256"][name] != digest for name, digest in record["from"].items()):
+        raise SrgridError(f"{run_dir / 'audit.csv'}: made from another grid; {again}")
+    return {
+        name.removesuffix(".csv"): pd.read_csv(run_dir / name, dtype=str, keep_default_na=False)
+        for name in record["sha256"]
+    }
 
 
 def fact(facts: Mapping[str, Any], *names: str) -> Any:
@@ -215,38 +209,83 @@ def fact(facts: Mapping[str, Any], *names: str) -> Any:
     return None
 
 
-def _models(provenance: Mapping[str, Any], methods: Iterable[str]) -> list[Model]:
+def _models(provenance: Mapping[str, Any], order: Mapping[str, list[Any]]) -> list[Model]:
+    """One for each method and scale whose weights are recorded, in the order of the config."""
     models = []
     config = _config(provenance)
-    name_of_set = "+".join(map(str, (config.get("train") or {}).get("images", [])))
-    given = _given_files(config)
-    longest = sorted((str(method) for method in methods), key=len, reverse=True)
-    for name, record in sorted(provenance.get("weights", {}).items()):
-        facts = flatten(record)
-        if name_of_set and name not in given:
-            facts.setdefault("training_set", name_of_set)
-        stem = Path(name).stem
-        method = next((known for known in longest if stem == known or stem.startswith(known + "_")), stem)
-        scale = str(fact(facts, "scale") or stem.rsplit("_x", 1)[-1])
-        parameters = fact(facts, "parameters")
-        count = int(parameters) if isinstance(parameters, int | float) else None
-        models.append(Model(method, int(scale) if scale.isdigit() else None, name, count, facts))
+    trained_on = (config.get("train") or {}).get("images") or []
+    weights = {(r["method"], r["scale"]): r for r in provenance.get("weights", {}).values()}
+    for method in order["method"]:
+        for scale in order["scale"]:
+            if (method, scale) not in weights:
+                continue
+            record = weights[method, scale]
+            facts = flatten({key: value for key, value in record.items() if key not in ("method", "scale", "file")})
+            if trained_on and not _given(config, method):
+                facts.setdefault("training_set", "+".join(map(str, trained_on)))
+            parameters = fact(facts, "parameters")
+            count = int(parameters) if isinstance(parameters, int | float) else None
+            models.append(Model(str(method), int(scale), str(record["file"]), count, facts))
     return models
 
 
-def _given_files(config: Mapping[str, Any]) -> set[str]:
-    """File names of weights that the config names: this run did not train them, so its training set is not theirs."""
-    patterns = (config.get("weights") or {}).values()
-    return {Path(str(text).replace("{scale}", str(s))).name for text in patterns for s in config.get("scales", [])}
+def _given(config: Mapping[str, Any], method: str) -> bool:
+    """Whether the config names weights of the method: this run did not train them."""
+    return method in (config.get("weights") or {})
 
 
-def _previews(folder: Path, order: Mapping[str, list[Any]]) -> list[dict[str, Any]]:
-    found = []
-    for path in sorted(folder.glob("*/previews.json")):
-        record = read_json(path)
-        if record["dataset"] in order["dataset"] and record["scale"] in order["scale"]:
+class _Drawn:
+    """What is drawn from a run's scores: records of the cells that the run declares, and of no others."""
+
+    def __init__(self, tables: Mapping[str, Any], grid: pd.DataFrame, order: Mapping[str, list[Any]]) -> None:
+        self.scores = tables["sha256"]["scores.csv"]
+        self.protocol = order["protocol"][0]
+        held = set(zip(grid["dataset"], grid["scale"], strict=True))
+        self.cells = [(d, s) for d in order["dataset"] for s in order["scale"] if (d, s) in held]
+
+    def records(self, paths: Iterable[Path], kind: str) -> list[dict[str, Any]]:
+        """Those of declared cells, with `folder`; SrgridError if one is edited or of other scores."""
+        found = []
+        for path in sorted(path for path in paths if not path.name.startswith(".")):
+            again = f"draw it again (srgrid figure), or remove {path}"
+            record = read_record(path, kind, again)
+            if (record["dataset"], record["scale"]) not in self.cells:
+                continue
+            if record["scores_sha256"] != self.scores or record["protocol"] != self.protocol:
+                raise SrgridError(f"{path}: drawn from other scores than scores.csv; {again}")
+            shown = {name: digest for name, digest in record["sha256"].items() if not name.endswith(".pdf")}
+            check_files(path.parent, shown, again)
             found.append({**record, "folder": str(path.parent)})
-    return sorted(found, key=lambda r: (order["dataset"].index(r["dataset"]), order["scale"].index(r["scale"])))
+        return found
+
+    def rank(self, record: Mapping[str, Any]) -> int:
+        """The place of a record's cell in the order of the run."""
+        return self.cells.index((record["dataset"], record["scale"]))
+
+
+def other_code(tables: Mapping[str, Any]) -> list[str]:
+    """What of the run was made by other code than this, as sentences: source digests and package versions."""
+    made = {"the scores": ("srgrid.scoring", tables["code"].get("score"))}
+    made["the grid"] = ("srgrid.report.grid", tables["code"].get("grid"))
+    for column, made_by in tables["methods"].items():
+        if made_by is not None:
+            made[f"the SR images of {column}"] = ("srgrid.upscale", made_by.get("code"))
+    found: dict[str, list[str]] = {}
+    for what, (module, code) in made.items():
+        if apart := _apart(code, code_identity(module)):
+            found.setdefault(apart, []).append(what)
+    return [
+        f"Not made by the code that made this card: {', '.join(whats)} ({apart})." for apart, whats in found.items()
+    ]
+
+
+def _apart(code: object, here: Mapping[str, str]) -> str:
+    """How a recorded identity differs from this code's: "numpy 2.3, here 2.4"; packages that are not here are no
+    difference, as a card needs none of them."""
+    if not isinstance(code, dict):
+        return "by which is not recorded"
+    names = [name for name in sorted(here) if code.get(name) != here[name] != NOT_INSTALLED]
+    return "; ".join(f"{name} {code.get(name, 'none')}, here {here[name]}" for name in names)
 
 
 def read_curve(path: Path) -> dict[str, Any]:
@@ -255,21 +294,31 @@ def read_curve(path: Path) -> dict[str, Any]:
     A torn last line, as a killed training leaves it, is passed over; one before it raises SrgridError.
     """
     series: dict[str, list[tuple[float, float]]] = {}
-    lines = path.read_text(encoding="utf-8").splitlines()
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise SrgridError(f"{path}: cannot be read ({error.strerror}); train again or remove the log.") from None
     for number, line in enumerate(lines, 1):
         try:
-            row = flatten(json.loads(line))
-        except ValueError:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or not _finite(row.get("step")):
             if number == len(lines):
                 break
-            raise SrgridError(f"{path}, line {number}: damaged training log; train again or remove the log.") from None
-        for key, value in row.items():
-            if (
-                key not in ("step", "seconds")
-                and "step" in row
-                and isinstance(value, int | float)
-                and np.isfinite(value)
-            ):
+            raise SrgridError(f"{path}, line {number}: damaged training log; train again or remove the log.")
+        for key, value in flatten(row).items():
+            if key not in ("step", "seconds") and _finite(value):
                 series.setdefault(key, []).append((float(row["step"]), float(value)))
     thinned = {key: points[:: -(-len(points) // CURVE_POINTS)] for key, points in series.items()}
     return {"name": path.parent.name, "series": {key: thinned[key] for key in sorted(thinned)}}
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def _curves(state: Path, models: Iterable[Model], config: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The logs of the models that this run trained."""
+    logs = (state / f"{m.method}_x{m.scale}/log.jsonl" for m in models if not _given(config, m.method))
+    return [read_curve(log) for log in sorted(logs) if log.exists()]

@@ -16,29 +16,48 @@ Crop = tuple[int, int, int, int]
 
 @dataclass(frozen=True)
 class Choice:
-    """One chosen image: its role ("largest gain", ...), and the value it was chosen by in dB."""
+    """One chosen image: its role ("largest gain", ...), the value it was chosen by in dB, and whose value that is."""
 
     role: str
     image: str
     value: float
+    whose: str
 
 
-def gains(
-    scores: pd.DataFrame, dataset: str, scale: int, protocol: str, method: str | None = None
-) -> "pd.Series[float]":
-    """PSNR gain in dB over bicubic per image (index: image), of one method or of the mean over all but bicubic.
+@dataclass(frozen=True)
+class Gains:
+    """What images are ranked by: dB per image (index: image), whose they are, and whether over bicubic (or PSNR)."""
 
-    Without another method than bicubic it is bicubic's own PSNR. Raises SrgridError when there are no such rows.
+    values: "pd.Series[float]"
+    whose: str
+    over_bicubic: bool
+
+
+def gains(scores: pd.DataFrame, dataset: str, scale: int, protocol: str, method: str | None = None) -> Gains:
+    """PSNR gain in dB over bicubic per image, of one method or of the mean over all but bicubic.
+
+    It is PSNR itself where bicubic or another method than it is lacking. Raises SrgridError when there are no such
+    rows.
     """
     rows = scores[(scores["dataset"] == dataset) & (scores["scale"] == scale) & (scores["protocol"] == protocol)]
     if rows.empty or (method is not None and method not in set(rows["method"])):
         raise SrgridError(f"There are no scores of {method or 'any method'} on {dataset} x{scale} under {protocol}.")
     table = rows.pivot(index="image", columns="method", values="psnr").loc[distinct(rows, "image")]
-    others = [name for name in table.columns if name != BASELINE] if method is None else [method]
+    others = [name for name in distinct(rows, "method") if name != BASELINE] if method is None else [method]
     if not others or others == [BASELINE]:
-        return table[BASELINE]
-    mean = table[others].mean(axis=1)
-    return (mean - table[BASELINE]).fillna(0.0) if BASELINE in table else mean
+        return Gains(table[BASELINE], BASELINE, over_bicubic=False)
+    mean, whose = table[others].mean(axis=1), _mean_of(others)
+    if BASELINE not in table:
+        return Gains(mean, whose, over_bicubic=False)
+    return Gains((mean - table[BASELINE]).fillna(0.0), whose, over_bicubic=True)
+
+
+def _mean_of(methods: list[str]) -> str:
+    if len(methods) == 1:
+        return str(methods[0])
+    if len(methods) > 3:
+        return f"mean of {len(methods)} methods"
+    return f"mean of {', '.join(methods[:-1])} and {methods[-1]}"
 
 
 def choose_images(
@@ -48,7 +67,8 @@ def choose_images(
 
     With `count` > 3 evenly spaced ranks between them follow. A set with fewer images gives each once.
     """
-    ranked = gains(scores, dataset, scale, protocol, method).sort_values(ascending=False, kind="stable")
+    found = gains(scores, dataset, scale, protocol, method)
+    ranked = found.values.sort_values(ascending=False, kind="stable")
     last = len(ranked) - 1
     positions = (
         [0, last // 2, last] + [round(rank) for rank in np.linspace(0, last, count)]
@@ -56,13 +76,15 @@ def choose_images(
         else [0, last // 2, last]
     )
     positions = list(dict.fromkeys(positions))[:count]
-    plain = set(scores.loc[(scores["dataset"] == dataset) & (scores["scale"] == scale), "method"]) == {BASELINE}
-    return [Choice(_role(rank, ranked, plain), str(ranked.index[rank]), float(ranked.iloc[rank])) for rank in positions]
+    return [
+        Choice(_role(rank, ranked, found.over_bicubic), str(ranked.index[rank]), float(ranked.iloc[rank]), found.whose)
+        for rank in positions
+    ]
 
 
-def _role(rank: int, ranked: "pd.Series[float]", plain: bool) -> str:
+def _role(rank: int, ranked: "pd.Series[float]", over_bicubic: bool) -> str:
     last = len(ranked) - 1
-    if plain:
+    if not over_bicubic:
         return {last // 2: "median PSNR", last: "lowest PSNR", 0: "highest PSNR"}.get(rank, f"PSNR rank {rank + 1}")
     if rank == 0:
         return "largest gain" if ranked.iloc[0] >= 0 else "smallest loss"

@@ -1,6 +1,5 @@
 """Print-ready comparison figures (300 dpi PNG, vector PDF) in the layout of the super-resolution literature."""
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,10 +13,11 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
-from srgrid.report.choose import Crop, check_crop, choose_crop, choose_images
-from srgrid.report.sources import load_pair
-from srgrid.report.tables import read_scores
+from srgrid.files import keep_apart, staged_file
+from srgrid.records import file_digest, tables_record, write_record
+from srgrid.report.choose import Choice, Crop, check_crop, choose_crop, choose_images
+from srgrid.report.sources import check_scored, load_pair, open_folders
+from srgrid.report.tables import recorded_scores
 
 Image = NDArray[np.generic]
 
@@ -182,7 +182,8 @@ def _draw_panel(figure: Figure, panel: Panel, layout: _Layout, top: float, total
 
     width, height = layout.image
     base = top - HEAD - height
-    figure.text(0, (top - 0.13) / total, panel.title, fontsize=9.5, va="center", weight="bold")
+    size = min(9.5, 930 / len(panel.title))
+    figure.text(0, (top - 0.13) / total, panel.title, fontsize=size, va="center", weight="bold")
     x, y, w, h = panel.crop
     if panel.whole:
         whole = axes(0, base, width, height)
@@ -251,27 +252,34 @@ def figure(
     shown: for images that may not be passed on.
     `sr_dirs` maps each method, in the order shown, to its folder of SR images (PNG, or .npy float).
     """
-    scores = read_scores(scores_csv)
-    chosen = choose_images(scores, dataset, scale, protocol)
-    picked = [(choice.image, choice.role, choice.value) for choice in chosen]
+    for out in (out_png, out_pdf, out_json):
+        keep_apart(out, scores_csv, hr_dir, *sr_dirs.values())
+    scores = recorded_scores(scores_csv)
+    hr_folder, sr_folders = open_folders(hr_dir, sr_dirs)
+    check_scored(tables_record(Path(scores_csv).parent), hr_folder, sr_folders, (dataset, scale, protocol))
+    picked = choose_images(scores, dataset, scale, protocol)
     if images is not None:
-        picked = [(name, "given by the caller", float("nan")) for name in images]
+        picked = [Choice("given by the caller", name, float("nan"), "") for name in images]
     rows = scores[(scores["dataset"] == dataset) & (scores["scale"] == scale) & (scores["protocol"] == protocol)]
     panels, notes = [], []
-    for name, role, value in picked:
-        hr, srs = load_pair(hr_dir, sr_dirs, name)
+    for choice in picked:
+        name = choice.image
+        hr, srs = load_pair(hr_folder, sr_folders, name)
         found = rows[rows["image"] == name].itertuples(index=False)
         panel_scores = {str(r.method): PlainScore(float(r.psnr), float(r.ssim)) for r in found}  # type: ignore[arg-type]
         given = (crops or {}).get(name)
-        title = f"{name} · {dataset} ×{scale}" + ("" if images is not None else f" · {role}{_gain_text(role, value)}")
+        title = f"{name} · {dataset} ×{scale}" + ("" if images is not None else f" · {choice_text(choice)}")
         panels.append(
             make_panel(name, hr, srs, panel_scores, crop=given, crop_side=crop_side, title=title, whole=whole)
         )
         why = "given by the caller" if given else "greatest variance of luma over the methods"
-        notes.append({"image": name, "role": role, "value_db": None if np.isnan(value) else round(value, 6),
+        value = round(choice.value, 6) if np.isfinite(choice.value) else None
+        notes.append({"image": name, "role": choice.role, "value_db": value, "whose": choice.whose,
                       "crop": list(panels[-1].crop), "crop_rule": why})  # fmt: skip
     draw(panels, out_png, out_pdf)
     record = {
+        "scores_sha256": file_digest(scores_csv),
+        "sha256": {Path(file).name: file_digest(file) for file in (out_png, out_pdf)},
         "dataset": dataset,
         "scale": scale,
         "protocol": protocol,
@@ -280,14 +288,11 @@ def figure(
         "pdf": Path(out_pdf).name,
         "images": notes,
     }
-    write_json(out_json, record)
+    write_record(out_json, "figure", record)
 
 
-def _gain_text(role: str, value: float) -> str:
-    return f", {value:.2f} dB" if "PSNR" in role else f", {value:+.2f} dB over bicubic"
-
-
-def write_json(path: Path, record: object) -> None:
-    """Write JSON with sorted keys; it appears by rename."""
-    with staged_file(Path(path)) as staged:
-        staged.write_text(json.dumps(record, indent=1, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8")
+def choice_text(choice: Choice) -> str:
+    """Why an image is shown: "largest gain, +1.89 dB over bicubic (mean of a and b)"."""
+    number = "∞" if np.isinf(choice.value) else f"{choice.value:{'' if 'PSNR' in choice.role else '+'}.2f}"
+    over = "" if "PSNR" in choice.role else " over bicubic"
+    return f"{choice.role}, {number} dB{over} ({choice.whose})"

@@ -6,8 +6,12 @@ from typing import Any
 
 import pandas as pd
 
+from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.records import TABLE_NAMES, TABLES, file_digest, write_record
+from srgrid.report.cells import check_agreement, devices, read_cells
+from srgrid.report.intervals import intervals
 from srgrid.report.tables import (
     CELL,
     GRID_COLUMNS,
@@ -16,12 +20,31 @@ from srgrid.report.tables import (
     distinct,
     number,
     order_key,
-    read_grid,
     read_scores,
+    recorded_grid,
     write_csv,
 )
 
 Order = Mapping[str, Sequence[Any]]
+
+
+def make_grid(parts: Sequence[Path], out_dir: Path, order: Order | None = None) -> None:
+    """Make scores.csv, grid.csv and intervals.csv of scored cells, and tables.json, the record that binds them.
+
+    tables.json holds their digests, and what the cells were made of (see `cells.check_agreement`); whatever reads the
+    tables compares them with it. Raises SrgridError as `collect` does, and when a cell was edited after it was scored
+    or the cells do not go together.
+    """
+    scored = read_cells(parts)
+    made_of = check_agreement(scored)
+    out_dir = Path(out_dir)
+    scores = out_dir / "scores.csv"
+    collect(parts, scores, order)
+    grid(scores, out_dir / "grid.csv")
+    intervals(scores, out_dir / "intervals.csv")
+    digests = {name: file_digest(out_dir / name) for name in TABLE_NAMES}
+    made_of["code"]["grid"] = code_identity("srgrid.report.grid")
+    write_record(out_dir / TABLES, "tables", {"sha256": digests, "devices": devices(scored), **made_of})
 
 
 def collect(parts: Sequence[Path], out: Path, order: Order | None = None) -> None:
@@ -81,7 +104,7 @@ def wide(grid_csv: Path, out_csv: Path) -> None:
 
     A cell that was not run reads `missing`.
     """
-    table = read_grid(grid_csv)
+    table = recorded_grid(grid_csv)
     methods = distinct(table, "method")
     found = {tuple(row[:4]): row for row in table.itertuples(index=False, name=None)}
     columns = [
@@ -117,7 +140,7 @@ def latex(grid_csv: Path, out_tex: Path, protocol: str | None = None) -> None:
 
     One table per protocol, or the named one alone. Raises SrgridError when the grid has no such protocol.
     """
-    table = read_grid(grid_csv)
+    table = recorded_grid(grid_csv)
     protocols = distinct(table, "protocol")
     if protocol is not None and protocol not in protocols:
         raise SrgridError(f"{grid_csv} has no protocol {protocol!r}: it has {', '.join(protocols)}.")

@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from srgrid.report.tables import BASELINE, CELL, cells, check_same_images, number, read_scores, write_csv
+from srgrid.errors import SrgridError
+from srgrid.report.tables import BASELINE, CELL, cells, check_same_images, number, read_scores, read_table, write_csv
 
 LEVEL = 0.95
 RESAMPLES = 9999
@@ -58,6 +59,26 @@ def intervals(scores_csv: Path, out_csv: Path) -> None:
         baseline = groups.get((dataset, scale, BASELINE, protocol)) if method != BASELINE else None
         rows.append([*cell, len(own), *_row(own, baseline), _note(own, method, baseline)])
     write_csv(out_csv, INTERVAL_COLUMNS, rows)
+
+
+def read_intervals(path: Path, grid: pd.DataFrame) -> pd.DataFrame:
+    """The intervals of a grid's cells, in its order; NaN where a value is left empty.
+
+    Raises SrgridError when the table is damaged, has other cells or means than the grid, or ends that do not hold
+    their value.
+    """
+    table = read_table(path, INTERVAL_COLUMNS, CELL)
+    again = "make the grid again (srgrid grid)"
+    if cells(table) != cells(grid):
+        raise SrgridError(f"{path} has other cells than the grid beside it; {again}")
+    for name in ("psnr", "ssim", "psnr_gain", "ssim_gain"):
+        low, value, high = (table[f"{name}{end}"] for end in ("_low", "", "_high"))
+        if ((low > value) | (value > high)).any():
+            raise SrgridError(f"{path}: a {name} lies outside its interval; {again}")
+    means = table[["psnr", "ssim", "images"]].to_numpy(float)
+    if not np.allclose(means, grid[["psnr", "ssim", "images"]].to_numpy(float), rtol=0, atol=2e-6):
+        raise SrgridError(f"{path} has other means than the grid beside it; {again}")
+    return table
 
 
 def _row(own: pd.DataFrame, baseline: pd.DataFrame | None) -> list[str]:

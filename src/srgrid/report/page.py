@@ -34,7 +34,7 @@ def data_link(content: bytes | str, kind: str) -> str:
 def _number(value: float, digits: int) -> float | str | None:
     if math.isnan(value):
         return None
-    return round(value, digits) if math.isfinite(value) else "inf"
+    return round(value, digits) if math.isfinite(value) else str(value)
 
 
 class Assets:

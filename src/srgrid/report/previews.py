@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from PIL import Image as Pillow
 
 from srgrid.errors import SrgridError
-from srgrid.files import staged_dir, write_manifest
+from srgrid.files import PREVIEWS, keep_apart, staged_dir, write_manifest
 from srgrid.images import describe_folder
+from srgrid.records import file_digest, tables_record, write_record
 from srgrid.report.choose import Choice, Crop, choose_crop, choose_images, luma
-from srgrid.report.figures import crop_size, write_json
-from srgrid.report.sources import load_pair
-from srgrid.report.tables import read_scores
+from srgrid.report.figures import crop_size
+from srgrid.report.sources import check_scored, load_pair, open_folders
+from srgrid.report.tables import recorded_scores
 
 Image = NDArray[np.generic]
 
@@ -44,16 +45,21 @@ def previews(
     """
     if not sr_dirs:
         raise SrgridError(f"No SR folders for {out_dir}: give at least bicubic's.")
-    chosen = choose_images(read_scores(scores_csv), dataset, scale, protocol, count=count)
+    keep_apart(out_dir, scores_csv, hr_dir, *sr_dirs.values())
+    hr, srs = open_folders(hr_dir, sr_dirs)
+    check_scored(tables_record(Path(scores_csv).parent), hr, srs, (dataset, scale, protocol))
+    chosen = choose_images(recorded_scores(scores_csv), dataset, scale, protocol, count=count)
     with staged_dir(Path(out_dir)) as staged:
         entries = [
-            _preview(choice, index, load_pair(hr_dir, sr_dirs, choice.image), staged, crop_side)
+            _preview(choice, index, load_pair(hr, srs, choice.image), staged, crop_side)
             for index, choice in enumerate(chosen)
         ]
         record = {"dataset": dataset, "scale": scale, "protocol": protocol, "error_gain": ERROR_GAIN, "images": entries}
         made_by = {"function": "srgrid.report.previews.previews", **{k: record[k] for k in record if k != "images"}}
         write_manifest(staged, made_by, describe_folder(staged))
-        write_json(staged / "previews.json", record)
+        files = {file.name: file_digest(file) for file in sorted(staged.glob("*.webp"))}
+        own = {"scores_sha256": file_digest(scores_csv), "sha256": files}
+        write_record(staged / PREVIEWS, "previews", record | own)
 
 
 def _preview(
@@ -75,6 +81,7 @@ def _preview(
     return {
         "image": choice.image,
         "role": choice.role,
+        "whose": choice.whose,
         "value_db": round(choice.value, 6) if np.isfinite(choice.value) else None,
         "size": [width, height],
         "view": list(view),

@@ -1,47 +1,67 @@
-"""Finding the HR and SR images that a figure or preview shows."""
+"""Reading the images that figures and previews are made of."""
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.images import EXTENSIONS, load_array
+from srgrid.files import set_identity
+from srgrid.made import ImageFolder, open_images
+from srgrid.names import stem
 
 Image = NDArray[np.generic]
 
 
-def find_image(folder: Path, name: str) -> Path:
-    """The file of image `name` (its stem) in a folder. Raises SrgridError when there is none."""
-    folder = Path(folder)
-    candidates = sorted(
-        path for path in folder.glob(f"{_literal(name)}.*") if path.suffix.lower() in EXTENSIONS | {".npy"}
-    )
-    candidates = [path for path in candidates if path.stem == name]
-    if not candidates:
-        raise SrgridError(f"{folder} has no image {name}: make it again, or score what is there.")
-    return candidates[0]
+def open_folders(hr_dir: Path, sr_dirs: Mapping[str, Path]) -> tuple[ImageFolder, dict[str, ImageFolder]]:
+    """The folders of HR and of every method's SR. Raises SrgridError as `srgrid.made.open_images`."""
+    return open_images(hr_dir), {method: open_images(folder, floats=True) for method, folder in sr_dirs.items()}
 
 
-def _literal(name: str) -> str:
-    return "".join(f"[{char}]" if char in "*?[" else char for char in name)
+def load_pair(hr: ImageFolder, srs: Mapping[str, ImageFolder], name: str) -> tuple[Image, dict[str, Image]]:
+    """HR and every method's SR of the image of that stem, HR cropped at the right and bottom to SR's size.
 
-
-def load_pair(hr_dir: Path, sr_dirs: Mapping[str, Path], name: str) -> tuple[Image, dict[str, Image]]:
-    """HR and every method's SR of one image, HR cropped at the right and bottom to SR's size.
-
-    Raises SrgridError when the methods' sizes differ, or SR is larger than HR.
+    Raises SrgridError when there is no such image, it is not what its folder's manifest says, the methods' sizes
+    differ, or SR is larger than HR.
     """
-    hr_file = find_image(hr_dir, name)
-    hr = load_array(hr_file)
-    srs: dict[str, Image] = {method: load_array(find_image(folder, name)) for method, folder in sr_dirs.items()}
-    sizes = {sr.shape[:2] for sr in srs.values()}
+    whole = _load(hr, name)
+    found = {method: _load(folder, name) for method, folder in srs.items()}
+    sizes = {sr.shape[:2] for sr in found.values()}
     if len(sizes) != 1:
-        raise SrgridError(f"{name}: the SR images of {', '.join(srs)} have different sizes, {sorted(sizes)}.")
+        raise SrgridError(f"{name}: the SR images of {', '.join(found)} have different sizes, {sorted(sizes)}.")
     height, width = sizes.pop()
-    if height > hr.shape[0] or width > hr.shape[1]:
+    if height > whole.shape[0] or width > whole.shape[1]:
         raise SrgridError(
-            f"{hr_file} is {hr.shape[1]} x {hr.shape[0]} pixels, smaller than its SR, {width} x {height}."
+            f"{hr.files[name]} is {whole.shape[1]} x {whole.shape[0]} pixels, smaller than its SR, {width} x {height}."
         )
-    return hr[:height, :width], srs
+    return whole[:height, :width], found
+
+
+def check_scored(
+    tables: Mapping[str, Any], hr: ImageFolder, srs: Mapping[str, ImageFolder], cell: tuple[str, int, str]
+) -> None:
+    """Raise SrgridError, naming the folder, unless the images are those that were scored (dataset, scale, protocol).
+
+    `tables` is the record of the scores' tables. Folders without a manifest, and what it does not list, are let pass.
+    """
+    dataset, scale, protocol = cell
+    known = {method: tables.get("sr", {}).get(sr_key(dataset, scale, method, protocol)) for method in srs}
+    for folder, scored in [(hr, tables.get("hr", {}).get(dataset)), *((srs[m], known[m]) for m in srs)]:
+        if folder.made_by is None or scored is None:
+            continue
+        if set_identity({name: entry["sha256"] for name, entry in folder.noted.items()}) != scored:
+            raise SrgridError(f"{folder.path}: other images than those that were scored; score them again")
+
+
+def sr_key(dataset: str, scale: int | str, method: str, protocol: str) -> str:
+    """The name of a cell's SR images in the record of the tables."""
+    return f"{dataset} x{scale} {method} under {protocol}"
+
+
+def _load(folder: ImageFolder, name: str) -> Image:
+    wanted = stem(Path(f"{name}.png"))
+    if wanted not in folder.files:
+        raise SrgridError(f"{folder.path} has no image {name}: make it again, or score what is there.")
+    return folder.read(folder.files[wanted])

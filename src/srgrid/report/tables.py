@@ -4,7 +4,8 @@
 """
 
 import csv
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,9 @@ import pandas as pd
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.records import CELL as CELL  # noqa: PLC0414 (the tables' key)
+from srgrid.records import tables_record
 
-CELL = ["dataset", "scale", "method", "protocol"]
 SCORE_COLUMNS = [*CELL, "image", "psnr", "ssim"]
 GRID_COLUMNS = [*CELL, "psnr", "ssim", "images"]
 BASELINE = "bicubic"
@@ -23,10 +25,8 @@ Cell = tuple[str, int, str, str]
 
 
 def number(value: float, digits: int) -> str:
-    """Fixed-point text of a value; `inf` stays `inf`, an undefined value (NaN) is an empty field."""
-    if np.isnan(value):
-        return ""
-    return f"{value:.{digits}f}" if np.isfinite(value) else "inf"
+    """Fixed-point text of a value; `inf` and `-inf` stay, an undefined value (NaN) is an empty field."""
+    return "" if np.isnan(value) else f"{value:.{digits}f}"
 
 
 def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -38,57 +38,110 @@ def write_csv(path: Path, columns: Sequence[str], rows: Iterable[Sequence[object
 
 
 def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
+    """A CSV table of exactly these columns, all as text."""
     path = Path(path)
     try:
-        frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        with path.open(newline="", encoding="utf-8") as file:
+            head, *rows = csv.reader(file, strict=True)
     except FileNotFoundError:
         raise SrgridError(f"{path} does not exist: make it first, or name another table.") from None
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
+    except (OSError, ValueError, csv.Error) as error:
         raise SrgridError(f"{path} cannot be read as a CSV table ({error}): make it again.") from None
-    missing = [name for name in columns if name not in frame.columns]
+    missing = [name for name in columns if name not in head]
     if missing:
         raise SrgridError(f"{path} has no column {', '.join(missing)}: expected {', '.join(columns)}.")
-    return frame[list(columns)]
+    if head != list(columns):
+        raise SrgridError(f"{path} has the columns {', '.join(head)}: expected {', '.join(columns)}.")
+    for number, row in enumerate(rows, 2):
+        if len(row) != len(columns):
+            raise SrgridError(f"{path}, row {number}: {len(row)} values for {len(columns)} columns; make it again.")
+    return pd.DataFrame(rows, columns=list(columns), dtype=str)
 
 
-def _numeric(frame: pd.DataFrame, column: str, path: Path) -> None:
-    values = pd.to_numeric(frame[column], errors="coerce")
-    bad = values.isna()
-    if bad.any():
-        row = int(np.flatnonzero(bad.to_numpy())[0])
-        raise SrgridError(f"{path}, line {row + 2}: {column} is {frame[column].iloc[row]!r}, not a number.")
-    frame[column] = values
+_COUNT = re.compile(r"[1-9][0-9]{0,8}")
+_DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
 
-def _read_numbers(path: Path, columns: Sequence[str], key: Sequence[str]) -> pd.DataFrame:
-    frame = _read(path, columns).copy()
+def _count(text: str) -> int | None:
+    return int(text) if _COUNT.fullmatch(text) else None
+
+
+def _psnr(text: str) -> float | None:
+    return np.inf if text == "inf" else _within(text, 0.0, 1e6)
+
+
+def _ssim(text: str) -> float | None:
+    return _within(text, -1.0, 1.0)
+
+
+def _within(text: str, low: float, high: float) -> float | None:
+    value = float(text) if _DECIMAL.fullmatch(text) else np.nan
+    return value if low <= value <= high else None
+
+
+def _end(text: str) -> float | None:
+    known = {"": np.nan, "inf": np.inf, "-inf": -np.inf}
+    return known[text] if text in known else _within(text, -1e6, 1e6)
+
+
+def _text(text: str) -> str | None:
+    return text or None
+
+
+_VALUES: dict[str, tuple[Callable[[str], object], str]] = {
+    "scale": (_count, "a whole number from 1"),
+    "images": (_count, "a whole number from 1"),
+    "psnr": (_psnr, "a PSNR in dB, 0 or more, or inf"),
+    "ssim": (_ssim, "an SSIM, -1 to 1"),
+    "note": (str, "a text"),
+}
+_END = (_end, "a number, or nothing where it is not known")
+_ENDS = ("_low", "_high", "_gain", "_gain_low", "_gain_high")
+_VALUES |= {f"{metric}{end}": _END for metric in ("psnr", "ssim") for end in _ENDS}
+
+
+def read_table(path: Path, columns: Sequence[str], key: Sequence[str]) -> pd.DataFrame:
+    """A CSV table of exactly these columns, its values typed and within their ranges, its keys distinct."""
+    frame = _read(path, columns)
     for column in columns:
-        if column in ("scale", "psnr", "ssim", "images"):
-            _numeric(frame, column, path)
+        parse, expected = _VALUES.get(column, (_text, "a name"))
+        values = [parse(text) for text in frame[column]]
+        if None in values:
+            row = values.index(None)
+            raise SrgridError(f"{path}, row {row + 2}: {column} is {frame[column].iloc[row]!r}, not {expected}.")
+        kind = type(values[0]) if values else str
+        frame[column] = pd.Series(values, index=frame.index, dtype=frame[column].dtype if kind is str else kind)
     repeated = frame.duplicated(list(key))
     if repeated.any():
         row = int(np.flatnonzero(repeated.to_numpy())[0])
         what = " ".join(str(frame[name].iloc[row]) for name in key)
-        raise SrgridError(f"{path}, line {row + 2}: {what} is there twice.")
-    for column in ("scale", "images"):
-        if column in frame:
-            frame[column] = frame[column].astype(int)
-    for column in ("psnr", "ssim"):
-        frame[column] = frame[column].astype(float)
+        raise SrgridError(f"{path}, row {row + 2}: {what} is there twice.")
     return frame
 
 
 def read_scores(path: Path) -> pd.DataFrame:
-    """Per-image scores: text columns, `scale` int, `psnr` (dB, may be inf) and `ssim` float.
+    """Per-image scores: text columns, `scale` int from 1, `psnr` (dB, from 0, may be inf) and `ssim` (-1 to 1) float.
 
-    Raises SrgridError when the file is missing, lacks a column, holds a value that is no number, or repeats a row.
+    Raises SrgridError when the file is missing, has other columns, holds a value outside these, or repeats a row.
     """
-    return _read_numbers(path, SCORE_COLUMNS, [*CELL, "image"])
+    return read_table(Path(path), SCORE_COLUMNS, [*CELL, "image"])
 
 
 def read_grid(path: Path) -> pd.DataFrame:
     """The cell means of `grid.csv`, checked as `read_scores` checks its table."""
-    return _read_numbers(path, GRID_COLUMNS, CELL)
+    return read_table(Path(path), GRID_COLUMNS, CELL)
+
+
+def recorded_scores(path: Path) -> pd.DataFrame:
+    """A run's scores.csv, as `srgrid grid` wrote it: SrgridError if it was edited since (`srgrid.records`)."""
+    tables_record(Path(path).parent, [Path(path).name])
+    return read_scores(path)
+
+
+def recorded_grid(path: Path) -> pd.DataFrame:
+    """A run's grid.csv, as `srgrid grid` wrote it: SrgridError if it was edited since."""
+    tables_record(Path(path).parent, [Path(path).name])
+    return read_grid(path)
 
 
 def check_same_images(scores: pd.DataFrame, source: str) -> None:

@@ -146,16 +146,16 @@ class Origin:
 
 
 def origins(data: CardData) -> list[Origin]:
-    """One entry per weights file that the run used."""
-    files = {str(m.facts["sha256"]): m.file for m in data.models if "sha256" in m.facts}
-    return [Origin(m, _facts(m.facts, files), duration(m.facts), str(m.facts.get("sha256", ""))) for m in data.models]
+    """One entry for each method and scale whose weights are recorded."""
+    names = {str(m.facts["sha256"]): f"{m.method} x{m.scale}" for m in data.models if "sha256" in m.facts}
+    return [Origin(m, _facts(m.facts, names), duration(m.facts), str(m.facts.get("sha256", ""))) for m in data.models]
 
 
-def _facts(facts: dict[str, Any], files: dict[str, str]) -> dict[str, str]:
-    """What FACTS names of it; `files` gives the names of known weights by their digests."""
+def _facts(facts: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
+    """What FACTS names of it; `names` gives the method and scale of known weights by their digests."""
     found = {label: fact(facts, *names) for label, names in FACTS.items()}
     if isinstance(origin := found["started from"], str):
-        found["started from"] = files.get(origin, f"weights {origin[:12]}")
+        found["started from"] = names.get(origin, f"weights {origin[:12]}")
     return {label: plain(value) for label, value in found.items() if value not in (None, "", [], {})}
 
 

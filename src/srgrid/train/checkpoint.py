@@ -27,6 +27,7 @@ from srgrid.train.recipes import as_now
 
 _MAGIC = b"srgrid-checkpoint 1 "
 _KEEP = 2
+_OURS = ("identity.json", "step-*.ckpt", "best.ckpt", "log.jsonl", "tensorboard")  # a user's own files stay
 
 
 class State:
@@ -79,7 +80,7 @@ class State:
         return found if isinstance(found, dict) else None
 
     def _set_aside(self, found: dict[str, Any] | None) -> None:
-        left = [p for p in self.folder.iterdir() if p.name != "lock" and not p.name.startswith("set-aside-")]
+        left = sorted({path for pattern in _OURS for path in self.folder.glob(pattern)})
         if left:
             aside = next(p for n in count(1) if not (p := self.folder / f"set-aside-{n}").exists())
             aside.mkdir()

@@ -219,7 +219,7 @@ def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision =
         part = np.ascontiguousarray(lr[top : top + height, left : left + width])
         truth = hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
         sr = to_uint8(upscale_float(model, [part], precision=precision, names=[pack.entries[index].name])[0])
-        found.append(score(sr, np.ascontiguousarray(truth), scale).psnr)
+        found.append(score(sr, np.ascontiguousarray(truth), scale, rgb=True).psnr)
     # The last bits depend on how many threads BLAS sums with; the weights' header, which holds this, must not.
     return round(float(np.mean(found)), 6)
 

@@ -151,7 +151,7 @@
     $("#image-scores tbody").replaceChildren(...rows);
     $("#image-title").textContent = image.image;
     const absent = SR.data.order.method.filter((name) => !image.methods[name]);
-    const notes = [`${shot.dataset}, ×${shot.scale}, ${w} × ${h} pixels; ${image.role}.`];
+    const notes = [`${shot.dataset}, ×${shot.scale}, ${w} × ${h} pixels; ${image.role}${image.whose ? ` (${image.whose})` : ""}.`];
     for (const name of absent) notes.push(`No image of ${name}: ${SR.missing(shot.dataset, shot.scale, name, shot.protocol)}.`);
     if (shot.protocol !== state.protocol) notes.push(`The images were made for ${shot.protocol}, the scores hold under ${state.protocol}.`);
     $("#image-note").textContent = notes.join(" ");
@@ -184,7 +184,7 @@
       const input = make("input", { type: "radio", name: "image", value: k, checked: k === 0 });
       input.addEventListener("change", () => showImage(image));
       const value = image.value_db === null ? "" : image.role.includes("PSNR") ? `, ${SR.fixed(image.value_db, 2)} dB` : `, ${SR.signed(image.value_db, 2)} dB`;
-      return make("label", {}, input, make("img", { src: SR.data.assets[image.thumb], alt: "" }), make("span", {}, image.image), make("span", { class: "role" }, image.role + value));
+      return make("label", {}, input, make("img", { src: SR.data.assets[image.thumb], alt: "" }), make("span", {}, image.image), make("span", { class: "role" }, `${image.role}${value}${image.whose ? ` (${image.whose})` : ""}`));
     }));
     $("#left-out").textContent = state.shot.left_out ? `${state.shot.left_out} more images were left out to keep the page small.` : "";
   };

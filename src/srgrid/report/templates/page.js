@@ -4,8 +4,8 @@ const SR = { data: JSON.parse(document.getElementById("data").textContent), list
 
 SR.$ = (selector, root = document) => root.querySelector(selector);
 SR.$$ = (selector, root = document) => [...root.querySelectorAll(selector)];
-SR.number = (value) => (value === "inf" ? Infinity : value);
-SR.fixed = (value, digits) => (value === null || Number.isNaN(value) ? "not defined" : value === Infinity ? "∞" : value.toFixed(digits).replace("-", "−"));
+SR.number = (value) => (value === "inf" ? Infinity : value === "-inf" ? -Infinity : value);
+SR.fixed = (value, digits) => (value === null || Number.isNaN(value) ? "not defined" : value === Infinity ? "∞" : value === -Infinity ? "−∞" : value.toFixed(digits).replace("-", "−"));
 SR.signed = (value, digits) => (value >= 0 ? "+" : "") + SR.fixed(value, digits);
 SR.key = (...parts) => parts.join("\u0000");
 

@@ -1,0 +1,222 @@
+"""Everything about a run that can be known before it starts: checked in one go, so that nothing fails late."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from srgrid.data import registry
+from srgrid.data.registry import Dataset
+from srgrid.errors import SrgridError
+from srgrid.metrics import get_protocol, protocols
+from srgrid.networks import SCALES
+from srgrid.train.recipes import recipe
+
+BASELINE = "bicubic"
+
+Config = Mapping[str, Any]
+
+
+def require(
+    config: Config, definitions: Mapping[str, Any], mirror: str | None, models: Sequence[str], basedir: Path
+) -> None:
+    """Raise SrgridError, with a line for every fault of a configuration that fits the schema.
+
+    config: as `srgrid.config.check` accepts it. definitions: protocols besides the built-in ones. mirror: the folder of
+    images that is used, if any. models: names of networks that can be trained. basedir: the Snakefile's folder.
+    """
+    checks: tuple[Iterator[str], ...] = (
+        _mirror(mirror),
+        _datasets(config, mirror),
+        _protocols(config, definitions),
+        _methods(config, models),
+        _weights(config, basedir),
+        _training(config),
+        _warm_starts(config),
+        _templates(config),
+        _shown(config, mirror),
+    )
+    faults = list(dict.fromkeys(line for lines in checks for line in lines))
+    if faults:
+        raise SrgridError("config:\n" + "\n".join(f"  {line}" for line in faults))
+
+
+def weights_path(pattern: str, scale: int, basedir: Path) -> Path:
+    """The file that a config's `weights` names at a scale: under the working directory, else under `basedir`."""
+    given = Path(pattern.replace("{scale}", str(scale)))
+    return given if given.exists() else basedir / given
+
+
+def cells(config: Config, dataset: Callable[[str], Dataset]) -> list[tuple[str, int]]:
+    """(data set, scale) of every row of the grid; a data set may be declared for some scales alone."""
+    return [
+        (name, scale)
+        for name in config["datasets"]
+        for scale in config["scales"]
+        if scale in (dataset(name).scales or config["scales"])
+    ]
+
+
+def remake_command(config_files: Sequence[Path], overrides: Mapping[str, Any], basedir: Path) -> str:
+    """What re-makes a run, to be typed in `basedir`.
+
+    config_files: those laid over config.yaml, in order. overrides: what `--config` changed.
+    """
+    words = ["snakemake", "--cores", "8"]
+    if overrides:
+        words += ["--config", *(f"{key}={_as_argument(value)}" for key, value in overrides.items())]
+    inside = [Path(os.path.relpath(file, basedir)) for file in config_files]
+    files = [
+        str(file if file.parts[0] != ".." else Path(given).resolve())
+        for file, given in zip(inside, config_files, strict=True)
+        if file != Path("config.yaml")
+    ]
+    return shlex.join([*words, "--configfile", *files] if files else words)
+
+
+def _as_argument(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _try(key: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Iterator[str]:
+    """The message of a SrgridError that a call raises, if it does."""
+    try:
+        function(*arguments, **options)
+    except SrgridError as error:
+        yield f"{key}: {error}"
+
+
+def _mirror(mirror: str | None) -> Iterator[str]:
+    if mirror and not Path(mirror).is_dir():
+        yield f"mirror: {mirror}: there is no such folder; give one laid out NAME/HR/*, or leave it empty"
+
+
+def _datasets(config: Config, mirror: str | None) -> Iterator[str]:
+    for key, names in (("datasets", config["datasets"]), ("train.images", config["train"]["images"])):
+        for name in names:
+            yield from _try(key, registry.resolve, name, mirror, config["define_datasets"])
+    found = _resolved(config, mirror)
+    if len(found) == len(config["datasets"]) and not cells(config, found.__getitem__):
+        allowed = "; ".join(f"{name}: {', '.join(map(str, entry.scales))}" for name, entry in found.items())
+        yield f"scales: none of {config['scales']} is declared for these data sets ({allowed})"
+
+
+def _resolved(config: Config, mirror: str | None) -> dict[str, Dataset]:
+    found = {}
+    for name in config["datasets"]:
+        try:
+            found[name] = registry.resolve(name, mirror, config["define_datasets"])
+        except SrgridError:  # `_datasets` says it
+            continue
+    return found
+
+
+def _protocols(config: Config, definitions: Mapping[str, Any]) -> Iterator[str]:
+    try:
+        known = protocols({**definitions, **config["define_protocols"]})
+    except SrgridError as error:
+        yield f"define_{error}"
+        return
+    for name in config["protocols"]:
+        yield from _try("protocols", get_protocol, name, known)
+
+
+def _methods(config: Config, models: Sequence[str]) -> Iterator[str]:
+    for name in config["methods"]:
+        if name != BASELINE and name not in config["weights"] and name not in models:
+            yield f"methods: unknown model {name!r}; choose {BASELINE}, {', '.join(models)}, or give `weights`"
+    for key in ("weights", "upscale.rgb_range"):
+        table = config["upscale"]["rgb_range"] if "." in key else config["weights"]
+        if BASELINE in table:
+            yield f"{key}.{BASELINE}: {BASELINE} is no network and has no weights; take the key out"
+    for name in config["upscale"]["rgb_range"]:
+        if name not in config["weights"]:
+            yield f"upscale.rgb_range.{name}: no `weights` are given for it; only given weights can need a range"
+
+
+def _weights(config: Config, basedir: Path) -> Iterator[str]:
+    for method, pattern in config["weights"].items():
+        if fields := sorted(set(re.findall(r"\{[^{}]*\}", pattern)) - {"{scale}"}):
+            yield f"weights.{method}: {', '.join(fields)} means nothing here; only {{scale}} is put in"
+        elif method in config["methods"]:
+            for scale in config["scales"]:
+                yield from _weights_at(method, pattern, scale, basedir)
+
+
+def _weights_at(method: str, pattern: str, scale: int, basedir: Path) -> Iterator[str]:
+    file = weights_path(pattern, scale, basedir)
+    if not file.exists():
+        yield f"weights.{method}: {pattern.replace('{scale}', str(scale))}: there is no such file or folder"
+        return
+    made_for = _header_scale(file)
+    if made_for is not None and made_for != scale:
+        hint = "" if "{scale}" in pattern else "; put {scale} into the path"
+        yield f"weights.{method}: {file} was made for scale {made_for}, the run needs scale {scale}{hint}"
+
+
+def _header_scale(file: Path) -> int | None:
+    """The scale that the header of srgrid's own weights names; None of any other file."""
+    if file.suffix != ".safetensors" or not file.is_file():
+        return None
+    with file.open("rb") as stream:
+        length = int.from_bytes(stream.read(8), "little")
+        head = stream.read(min(length, 1 << 20))
+    try:
+        scale = json.loads(json.loads(head)["__metadata__"]["srgrid"])["config"]["scale"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return scale if isinstance(scale, int) else None
+
+
+def _training(config: Config) -> Iterator[str]:
+    train = config["train"]
+    settings = {"seed": train["seed"], "device": train["device"], **train["settings"]}
+    yield from _try("train", recipe, train["recipe"], **settings)
+    if trained := [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]:
+        for scale in config["scales"]:
+            if scale not in SCALES:
+                yield f"scales: {', '.join(trained)} cannot be trained at scale {scale}; choose 2, 3 or 4"
+
+
+def _warm_starts(config: Config) -> Iterator[str]:
+    init = {str(key): value for key, value in config["train"]["init"].items()}
+    for scale, origin in init.items():
+        if not scale.isdigit() or int(scale) not in SCALES or origin not in SCALES:
+            yield f"train.init.{scale}: {origin}: give scales of 2, 3 and 4, such as {{3: 2}}"
+        seen = [scale]
+        while seen[-1] in init and len(seen) <= len(init) + 1:
+            seen.append(str(init[seen[-1]]))
+        if len(seen) > len(init) + 1:
+            yield f"train.init.{scale}: x{' starts from x'.join(seen[:3])}, and so on in a circle"
+
+
+def _templates(config: Config) -> Iterator[str]:
+    if config["templates"] and not Path(config["templates"]).is_dir():
+        yield f"templates: {config['templates']}: there is no such folder"
+
+
+def _shown(config: Config, mirror: str | None) -> Iterator[str]:
+    found = _resolved(config, mirror)
+    for name, shown in config["figures"]["show"].items():
+        if name not in config["datasets"]:
+            yield f"figures.show.{name}: no data set of this run; `datasets` has {', '.join(config['datasets'])}"
+        elif name in found:
+            yield from _shown_of(found[name], shown)
+
+
+def _shown_of(entry: Dataset, shown: Mapping[str, Any]) -> Iterator[str]:
+    for image, crop in shown.items():
+        key = f"figures.show.{entry.name}.{image}"
+        if entry.image_names and image not in entry.image_names:
+            yield f"{key}: {entry.name} has no such image; it has {', '.join(entry.image_names[:8])}"
+        elif crop and min(crop[2:]) < 1:
+            yield f"{key}: [x, y, width, height] has a side of 0"
+        elif crop and (known := entry.known.get(image)):
+            x, y, width, height = crop
+            if x + width > known.width or y + height > known.height:
+                yield f"{key}: {crop} lies outside the image, which has {known.width} x {known.height} pixels"

@@ -1,0 +1,145 @@
+"""What a configuration gets wrong is said when it is read, all of it at once."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+from srgrid import images, plan
+from srgrid.choices import choice_definitions
+from srgrid.config import check, coerced
+from srgrid.data import registry
+from srgrid.errors import SrgridError
+
+ROOT = Path(__file__).resolve().parents[2]
+SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
+MODELS = ["rcan-bam", "rcan-bam-s"]
+
+
+def config(**changes):
+    """The default configuration with changes laid over it, as Snakemake lays them."""
+
+    def merged(base, over):
+        return {**base, **{k: merged(base.get(k) or {}, v) if isinstance(v, dict) else v for k, v in over.items()}}
+
+    return coerced(merged(yaml.safe_load((ROOT / "config.yaml").read_text()), changes), SCHEMA)
+
+
+def faults(**changes):
+    made = config(**changes)
+    with pytest.raises(SrgridError) as caught:
+        _accept(made)
+    return str(caught.value)
+
+
+def _accept(made):
+    check(made, SCHEMA)
+    plan.require(made, choice_definitions(), made["mirror"], MODELS, ROOT)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"train": {"recipe": "fulll"}}, "train: recipe 'fulll'"),
+        ({"train": {"settings": {"stepz": 3}}}, "stepz"),
+        ({"train": {"settings": {"batch": 0}}}, "batch"),
+        ({"scales": [2, 5]}, "scales: rcan-bam cannot be trained at scale 5"),
+        ({"scales": [3], "datasets": ["Urban100-half"]}, "Urban100-half: 2"),
+        ({"templates": "no-such-folder"}, "templates: no-such-folder: there is no such folder"),
+        ({"figures": {"show": {"Set99": {"baby": None}}}}, "figures.show.Set99: no data set of this run"),
+        ({"figures": {"show": {"Set5": {"babyy": None}}}}, "figures.show.Set5.babyy: Set5 has no such image"),
+        ({"figures": {"show": {"Set5": {"baby": [500, 0, 64, 64]}}}}, "lies outside the image, which has 512 x 512"),
+        ({"figures": {"show": {"Set5": {"baby": [0, 0, 0, 64]}}}}, "has a side of 0"),
+        ({"methods": ["bicubic", "own"], "weights": {"own": "none_x{scale}.pt"}}, "none_x2.pt: there is no such file"),
+        ({"methods": ["bicubic", "own"], "weights": {"own": "w_{x}.pt"}}, "weights.own: {x} means nothing here"),
+        ({"weights": {"bicubic": "a.pt"}}, "weights.bicubic: bicubic is no network"),
+        ({"methods": ["bicubic", "rcan-bamm"]}, "unknown model 'rcan-bamm'"),
+        ({"protocols": ["psnr-y"]}, "unknown protocol 'psnr-y'"),
+        ({"define_protocols": {"mine": {"shave": "two"}}}, "define_protocols.mine.shave: 'two'"),
+        ({"define_protocols": {"a|b": {}}}, "'a|b' does not match"),
+        ({"define_protocols": {"mine": {"about": "2020-01-01", "lumaa": 1}}}, "define_protocols.mine.lumaa"),
+        ({"mirror": "no-such-mirror"}, "mirror: no-such-mirror: there is no such folder"),
+        ({"train": {"init": {3: 2, 2: 3}}}, "train.init.3: x3 starts from x2 starts from x3, and so on in a circle"),
+        ({"train": {"init": {3: 7}}}, "train.init.3: 7"),
+        ({"train": {"images": ["DIV3K"]}}, "train.images: unknown data set 'DIV3K'"),
+        ({"upscale": {"rgb_range": {"rcan-bam": 1}}}, "upscale.rgb_range.rcan-bam: no `weights` are given"),
+        ({"run": "a\n"}, "run:"),
+        ({"methods": ["bicubic\n"]}, "methods.0"),
+    ],
+)
+def test_a_fault_is_known_when_the_config_is_read(changes, words):
+    assert words in faults(**changes)
+
+
+def test_all_faults_are_in_one_message():
+    text = faults(train={"recipe": "fulll"}, templates="nowhere", protocols=["psnr-y"], datasets=["Set6"])
+    for words in ("fulll", "nowhere", "psnr-y", "Set6"):
+        assert words in text
+
+
+def test_one_weights_file_for_several_scales_is_refused():
+    file = "models/rcan-bam-s_x2.safetensors"
+    text = faults(methods=["bicubic", "own"], weights={"own": file}, scales=[2, 3])
+    assert "weights.own" in text
+    assert "was made for scale 2, the run needs scale 3; put {scale} into the path" in text
+
+
+def test_the_shipped_configs_have_no_fault():
+    for file in (ROOT / "config").glob("*.yaml"):
+        made = config(**yaml.safe_load(file.read_text()))
+        check(made, SCHEMA)
+        plan.require(made, choice_definitions(), None, [*MODELS, "rcan-s", "rcan-bam-xs"], ROOT)
+
+
+def test_values_that_arrive_as_text_get_their_types():
+    """As Snakemake hands over --config scales=[2] train='{threads: 1}' run=2024, and YAML 1e-3 and dates."""
+    import datetime
+
+    given = {
+        "scales": ["2", "3"],
+        "run": 2024,
+        "audit": "false",
+        "mirror": None,
+        "figures": {"show": {"Set5": {"baby": "null", "bird": ["1", "2", "30", "40"]}}, "crop": "48"},
+        "train": {"threads": "1", "settings": {"steps": "12", "lr": "1e-3", "augment": "false"}, "init": {"3": "2"}},
+        "define_protocols": {"mine": {"shave": "3", "about": datetime.date(2020, 1, 1)}},
+    }
+    made = config(**given)
+    check(made, SCHEMA)
+    assert (made["scales"], made["run"], made["audit"], made["mirror"]) == ([2, 3], "2024", False, "")
+    assert made["figures"]["show"]["Set5"] == {"baby": None, "bird": [1, 2, 30, 40]}
+    assert made["train"]["threads"] == 1
+    assert made["train"]["init"] == {"3": 2, "4": 2}
+    assert made["train"]["settings"] == {"steps": 12, "lr": 1e-3, "augment": False}
+    assert made["define_protocols"]["mine"] == {"shave": 3, "about": "2020-01-01"}
+
+
+def test_what_is_no_number_stays_for_the_check_to_name():
+    made = config(scales=["two"], train={"threads": "1.5"})
+    with pytest.raises(SrgridError, match="'two' is not of type 'integer'") as caught:
+        check(made, SCHEMA)
+    assert "train.threads: 1.5 is not of type 'integer'" in str(caught.value)
+
+
+def test_the_recorded_command_is_one_that_can_be_typed(tmp_path):
+    """Snakemake keeps the last of several --configfile flags, and a shell splits at spaces."""
+    import shlex
+
+    files = [ROOT / "config.yaml", ROOT / "config/demo.yaml", tmp_path / "my own.yaml"]
+    command = plan.remake_command(files, {"audit": False, "methods": ["bicubic"], "run": "a b"}, ROOT)
+    words = shlex.split(command)
+    assert words.count("--configfile") == 1
+    assert words[words.index("--configfile") + 1 :] == ["config/demo.yaml", str(tmp_path / "my own.yaml")]
+    assert words[words.index("--config") + 1 : words.index("--configfile")] == [
+        "audit=false",
+        'methods=["bicubic"]',
+        "run=a b",
+    ]
+
+
+def test_a_set_of_a_mirror_is_checked_too(tmp_path):
+    images.write(tmp_path / "Own/HR/a.png", np.zeros((40, 40), np.uint8))
+    assert registry.resolve("Own", tmp_path).image_names == ("a",)
+    shown = {"show": {"Own": {"b": None}}}
+    assert "figures.show.Own.b" in faults(mirror=str(tmp_path), datasets=["Own"], figures=shown)

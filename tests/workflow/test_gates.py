@@ -1,0 +1,261 @@
+"""A step that fails stops the run with its own message, and nothing that it left is taken for a result."""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from running import ROOT, planned, run
+
+from srgrid import images
+
+GATED = {"audit": True, "scales": [2]}
+
+
+@pytest.fixture(scope="module")
+def gated(finished, tmp_path_factory):
+    """A finished run with an audit."""
+    folder = tmp_path_factory.mktemp("gated") / "run"
+    shutil.copytree(finished, folder)
+    done = run(folder, changes=GATED)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def copy(gated, tmp_path):
+    shutil.copytree(gated, tmp_path / "run")
+    return tmp_path / "run"
+
+
+def darken(file):
+    """Blacken the upper half of an image."""
+    image = images.read(file).copy()
+    image[: len(image) // 2] = 0
+    images.write(file, image)
+
+
+def an_image(folder):
+    return images.list_images(folder)[0]
+
+
+def wrong_mirror(folder):
+    images.write(folder / "mirror/sample/HR/astronaut.png", np.zeros((64, 64, 3), np.uint8))
+
+
+def unverified(folder):
+    darken(folder / "resources/HR/sample/astronaut.png")
+    shutil.rmtree(folder / "resources/verified")
+
+
+def torn_weights(folder):
+    (folder / "results/tiny/weights/rcan-bam-xs_x2.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
+
+
+def edit(name):
+    """Raise one digit of a table."""
+
+    def change(folder):
+        file = folder / "results/tiny" / name
+        head, *rows = file.read_text().splitlines()
+        words = rows[0].split(",")
+        words[5] = f"{float(words[5]) + 1:.6f}"
+        file.write_text("\n".join([head, ",".join(words), *rows[1:], ""]))
+
+    return change
+
+
+def bad_template(folder):
+    (folder / "templates").mkdir()
+    (folder / "templates/card.md.j2").write_text("{{ no_such_value }}")
+
+
+SR = "results/tiny/SR/bicubic/matlab-8bit/sample/x2"
+CELL = "scores/rgb8/sample_x2_bicubic.csv"
+FAULTS = {
+    "fetch": (wrong_mirror, {}, "does not hold the benchmark's", "resources/HR/sample"),
+    "verify": (unverified, {}, "not fit for a benchmark run", "resources/verified/sample.json"),
+    "lr": (lambda f: darken(an_image(f / "resources/HR/sample")), {}, "other pixels", "resources/LR/matlab/sample/x2"),
+    "pack": (
+        lambda f: darken(an_image(f / "resources/HR/sample-train")),
+        {},
+        "other pixels",
+        "resources/pack/sample-train_x2.srpack",
+    ),
+    "train": (
+        lambda f: None,
+        {"train": {"settings": {"patch": 4000}}},
+        "lower the patch",
+        "results/tiny/weights/rcan-bam-xs_x2.safetensors",
+    ),
+    "upscale": (torn_weights, {}, "rcan-bam-xs_x2.safetensors", "results/tiny/SR/rcan-bam-xs/matlab-8bit/sample/x2"),
+    "upscale_float": (
+        torn_weights,
+        {},
+        "rcan-bam-xs_x2.safetensors",
+        "results/tiny/SR/rcan-bam-xs/pillow-uncropped-float/sample/x2",
+    ),
+    "score": (lambda f: an_image(f / SR).unlink(), {}, "matlab-8bit/sample/x2", f"results/tiny/{CELL}"),
+    "grid": (edit(CELL), {}, "sample_x2_bicubic.csv", "results/tiny/grid.csv"),
+    "figure": (edit("scores.csv"), {}, "scores.csv", "results/tiny/figures/sample_x2.png"),
+    "provenance": (torn_weights, {}, "rcan-bam-xs_x2.safetensors", "results/tiny/provenance.json"),
+    "audit": (edit("grid.csv"), {}, "grid.csv", "results/tiny/audit.csv"),
+    "card": (bad_template, {"templates": "templates"}, "card.md.j2", "results/tiny/model_card.html"),
+}
+
+
+@pytest.mark.parametrize("rule", FAULTS)
+def test_each_rule_fails_with_its_own_message_and_leaves_no_output(copy, rule):
+    sabotage, changes, words, output = FAULTS[rule]
+    sabotage(copy)
+    mirror = {"SRGRID_MIRROR": str(copy / "mirror")} if rule == "fetch" else {}
+    done = run(copy, "--forcerun", rule, "--until", rule, changes={**GATED, **changes}, **mirror)
+    text = done.stdout + done.stderr
+    assert done.returncode != 0, text
+    assert words in text
+    assert "completed successfully" not in text
+    assert "Traceback" not in text
+    assert not (copy / output).exists()
+
+
+def test_every_rule_that_runs_a_command_is_made_to_fail():
+    named = {
+        line.split()[-1 if "use rule" not in line else 4].rstrip(":").replace("with", "")
+        for file in (ROOT / "workflow/rules").glob("*.smk")
+        for line in file.read_text().splitlines()
+        if line.startswith(("rule ", "use rule "))
+    }
+    assert named == set(FAULTS)
+
+
+def test_images_damaged_after_fetch_stop_the_run_before_it_scores_them(copy):
+    darken(copy / "resources/HR/sample/astronaut.png")
+    for folder in ("resources/verified", "resources/LR", "results/tiny"):
+        shutil.rmtree(copy / folder)
+    done = run(copy, changes=GATED)
+    assert done.returncode != 0
+    assert "not fit for a benchmark run" in done.stdout + done.stderr
+    assert not list(copy.glob("results/tiny/scores/*/*.csv"))
+
+
+def test_images_damaged_after_verify_are_not_scored(copy):
+    darken(copy / "resources/HR/sample/astronaut.png")
+    done = run(copy, "--forcerun", "score", changes=GATED)
+    assert done.returncode != 0
+    assert "astronaut.png: other pixels" in done.stdout + done.stderr
+
+
+def test_weights_replaced_under_an_old_date_are_noticed(copy):
+    given = copy / "own_x2.safetensors"
+    shutil.copy(ROOT / "models/rcan-bam-s_x2.safetensors", given)
+    own = {**GATED, "audit": False, "run": "own", "methods": ["bicubic", "own"], "weights": {"own": str(given)}}
+    assert run(copy, changes=own).returncode == 0
+    assert planned(copy, changes=own) == {}
+    then = given.stat()
+    shutil.copy(ROOT / "models/rcan-s_x2.safetensors", given)
+    os.utime(given, ns=(then.st_atime_ns, then.st_mtime_ns))
+    assert planned(copy, changes=own)["upscale"] == 1
+
+
+def test_trained_weights_that_were_swapped_are_not_written_into_the_provenance(copy):
+    weights = copy / "results/tiny/weights/rcan-bam-xs_x2.safetensors"
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    then = weights.stat()
+    weights.write_bytes(content)
+    os.utime(weights, ns=(then.st_atime_ns, then.st_mtime_ns))
+    done = run(copy, "--forcerun", "provenance", "--until", "provenance", changes=GATED)
+    assert done.returncode != 0
+    assert "rcan-bam-xs_x2.safetensors" in done.stdout + done.stderr
+
+
+def a_mirror(folder, photographs, count=2):
+    for name in list(photographs)[:count]:
+        images.write(folder / f"Own/HR/{name}.png", photographs[name][:96, :120])
+    return folder
+
+
+def test_a_mirror_that_changes_or_moves_is_noticed(tmp_path, photographs):
+    own = {"datasets": ["Own"], "methods": ["bicubic"], "protocols": ["rgb8"], "scales": [2]}
+    mirror = a_mirror(tmp_path / "mirror", photographs)
+    first = run(tmp_path, changes=own, SRGRID_MIRROR=str(mirror))
+    assert first.returncode == 0, first.stdout + first.stderr
+    assert "fetch" not in planned(tmp_path, changes=own, SRGRID_MIRROR=str(mirror))
+    grid = (tmp_path / "results/tiny/grid.csv").read_bytes()
+
+    other = a_mirror(tmp_path / "other", photographs)
+    darken(other / "Own/HR/astronaut.png")
+    assert planned(tmp_path, changes=own, SRGRID_MIRROR=str(other))["fetch"] == 1
+
+    images.write(mirror / "Own/HR/more.png", photographs["coffee"][:96, :120])
+    assert planned(tmp_path, changes=own, SRGRID_MIRROR=str(mirror))["fetch"] == 1
+    (mirror / "Own/HR/more.png").unlink()
+
+    darken(mirror / "Own/HR/astronaut.png")
+    second = run(tmp_path, changes=own, SRGRID_MIRROR=str(mirror))
+    assert second.returncode == 0, second.stdout + second.stderr
+    assert (tmp_path / "results/tiny/grid.csv").read_bytes() != grid
+
+
+def test_templates_and_code_that_change_are_noticed(finished, tmp_path):
+    templates = tmp_path / "templates"
+    shutil.copytree(ROOT / "src/srgrid/report/templates", templates)
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    changes = {"templates": str(templates)}
+    assert run(folder, "--until", "card", changes=changes).returncode == 0
+    assert planned(folder, changes=changes) == {}
+    file = templates / "card.md.j2"
+    then = file.stat()
+    file.write_text(file.read_text() + "A word of ours.\n")
+    os.utime(file, ns=(then.st_atime_ns, then.st_mtime_ns))
+    assert set(planned(folder, changes=changes)) - {"total", "all"} == {"card"}
+
+
+def test_a_result_of_other_code_is_made_again(finished, tmp_path):
+    """The whole project is copied, and one comment in the resizer changed: all that it reaches is planned again."""
+    project = tmp_path / "project"
+    for name in ("src", "workflow", "config", "models", "profiles"):
+        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "config.yaml", "pyproject.toml"):
+        shutil.copy(ROOT / name, project / name)
+    assert planned(finished, snakefile=project / "Snakefile") == {}
+    with (project / "src/srgrid/resize.py").open("a") as file:
+        file.write("# another version\n")
+    jobs = planned(finished, snakefile=project / "Snakefile")
+    assert {"lr", "pack", "upscale", "score"} <= set(jobs)
+
+
+def test_values_of_the_command_line_get_their_types(finished):
+    words = ["--config", "scales=[2]", "train={threads: 1}", "audit=false", "run=2024"]
+    done = run(finished, "--dry-run", *words)
+    assert done.returncode == 0, done.stderr
+    assert "results/2024/" in done.stdout + done.stderr
+
+
+def test_a_mirror_that_is_gone_is_one_clear_message(finished, tmp_path):
+    done = run(finished, "--dry-run", SRGRID_MIRROR=str(tmp_path / "gone"))
+    assert done.returncode != 0
+    assert "gone: there is no such folder" in done.stdout + done.stderr
+
+
+def test_a_file_system_without_locks_is_a_warning(monkeypatch, tmp_path, capsys):
+    import errno
+
+    from srgrid.lock import hold
+
+    def refuse(*arguments):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (tmp_path / "lock").open("w") as file:
+        assert hold(file, wait=False)
+        assert hold(file, wait=True)
+    assert "lock" in capsys.readouterr().err
+
+
+def test_the_profile_has_the_name_that_all_of_snakemake_9_know():
+    assert [file.name for file in Path(ROOT / "profiles/default").iterdir()] == ["config.yaml"]
+    assert 'min_version("9.0")' in (ROOT / "Snakefile").read_text()
