@@ -13,6 +13,7 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any
 
 import numpy as np
@@ -253,5 +254,6 @@ def load_array(path: Path) -> npt.NDArray[Any]:
         return read(path)
     try:
         return np.array(np.load(path, mmap_mode="r", allow_pickle=False))  # a map fails where the header asks for more
-    except (OSError, ValueError, EOFError) as error:
+    # numpy parses the header as Python text: what its tokenizer, parser and dtype can raise, too.
+    except (OSError, ValueError, EOFError, TokenError, SyntaxError, TypeError, KeyError, OverflowError) as error:
         raise SrgridError(f"{path}: unreadable array ({error}); make the file again") from None

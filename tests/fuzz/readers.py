@@ -502,7 +502,7 @@ READERS = [
     Reader("float SR", float_images, (*BYTES, mutate.written_numbers), score_float, count=100),
     Reader("manifest", made_folder, JSON, read_manifest, ("Photos",), count=80),
     Reader("weights", our_weights, (*BYTES, *[SAFETENSORS] * 3), load_weights, count=80),
-    Reader("foreign checkpoint", foreign_checkpoints, (*BYTES, *[other_tensors] * 3), load_foreign, count=80),
+    Reader("foreign checkpoint", foreign_checkpoints, (*BYTES, *[other_tensors] * 3), load_foreign, count=60),
     Reader("hub folder", hub_folder, JSON, lambda file: load(str(file.parent), 2), ("model",), count=40),
     Reader("pack", training_set, (*BYTES, SRPACK, SRPACK), open_pack, same=True, count=200),
     Reader("training checkpoint", training_state, BYTES, read_checkpoint, same=True, count=150),
@@ -512,18 +512,22 @@ READERS = [
     Reader(
         "data sets", plain("define_datasets", DATASETS), TREE, define_datasets, ("define_datasets", "digest"), count=40
     ),
-    Reader("protocols", plain("define_protocols", PROTOCOL), TREE, define_protocols, ("protocol", "shaving"), count=80),
+    Reader("protocols", plain("define_protocols", PROTOCOL), TREE, define_protocols, ("protocol", "shaving"), count=50),
     Reader("config", plain("config", DEFAULTS), TREE, check_config, ("config",), count=30),
-    Reader("training settings", plain("settings", SETTINGS), TREE, train_settings, ("training", "recipe"), count=300),
+    Reader("training settings", plain("settings", SETTINGS), TREE, train_settings, ("training", "recipe"), count=200),
     Reader("archive", archives, (*BYTES, mutate.archive_names), unpack, count=150),
     Reader("archive with checksums", checked_archives, BYTES, unpack_checked, same=True, count=150),
     Reader("scored cell", run_files("scores/*/*"), (*TEXT, mutate.json_tree), scored_cell, same=True, count=60),
-    Reader("record of a cell", run_files("scores/*/*.json"), (sealed_tree,), any_cell, count=60),
+    Reader("record of a cell", run_files("scores/*/*.json"), (sealed_tree,), any_cell, count=30),
     Reader("scores", run_files("scores.csv"), TEXT, tables, ("scores",), count=8),
     Reader("tables of a run", run_files("scores.csv", "grid.csv", "intervals.csv"), TEXT, gather, (".csv",), count=30),
+<<<<<<< HEAD
     Reader(
         "records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=15
     ),
+=======
+    Reader("records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=8),
+>>>>>>> h-docs
     Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=6),
-    Reader("names of files", names_of_files, TEXT, hostile_names, ("named",), count=40),
+    Reader("names of files", names_of_files, TEXT, hostile_names, ("named",), count=20),
 ]
