@@ -521,13 +521,7 @@ READERS = [
     Reader("record of a cell", run_files("scores/*/*.json"), (sealed_tree,), any_cell, count=30),
     Reader("scores", run_files("scores.csv"), TEXT, tables, ("scores",), count=8),
     Reader("tables of a run", run_files("scores.csv", "grid.csv", "intervals.csv"), TEXT, gather, (".csv",), count=30),
-<<<<<<< HEAD
-    Reader(
-        "records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=15
-    ),
-=======
     Reader("records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=8),
->>>>>>> h-docs
     Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=6),
     Reader("names of files", names_of_files, TEXT, hostile_names, ("named",), count=20),
 ]
