@@ -64,6 +64,12 @@ def test_the_record_has_what_is_needed_to_make_a_run_again(photo_dir, tmp_path):
     assert record["inputs"]["HR"]["images"] == 4
 
 
+def forget():
+    """Read all sources again."""
+    for function in (code.code_identity, code._named, code._data_files):
+        function.cache_clear()
+
+
 def test_a_steps_code_is_known_by_all_that_it_reaches(tmp_path, monkeypatch):
     lr, network = code.code_identity("srgrid.degrade"), code.code_identity("srgrid.upscale")
     assert "torch" not in lr
@@ -71,10 +77,26 @@ def test_a_steps_code_is_known_by_all_that_it_reaches(tmp_path, monkeypatch):
     copy = tmp_path / "srgrid"
     shutil.copytree(code.PACKAGE, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(code, "PACKAGE", copy)
-    code.code_identity.cache_clear()
+    forget()
     assert code.code_identity("srgrid.degrade") == lr
     with (copy / "resize.py").open("a") as file:  # reached through degrade's imports, not named by anyone
         file.write("# another\n")
-    code.code_identity.cache_clear()
+    forget()
     assert code.code_identity("srgrid.degrade")["source"] != lr["source"]
-    code.code_identity.cache_clear()
+    forget()
+
+
+@pytest.mark.parametrize(
+    ("module", "data"),
+    [
+        ("srgrid.choices", "choices.yaml"),
+        ("srgrid.data.fetch", "data/registry.yaml"),
+        ("srgrid.data.verify", "data/digests/Set5.csv"),
+        ("srgrid.degrade", "data/digests/Set14.csv"),
+        ("srgrid.report.audit", "report/published.yaml"),
+        ("srgrid.report.card", "report/templates/prose.j2"),
+    ],
+)
+def test_data_files_are_code(module, data):
+    files, _ = code._reach(module)
+    assert code.PACKAGE / data in files

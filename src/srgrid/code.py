@@ -52,8 +52,9 @@ def _reach(module: str) -> tuple[set[Path], set[str]]:
         file = _source(waiting.pop())
         if file is None or file in files:
             continue
-        files.add(file)
-        for name in _imports(file):
+        imports, data = _named(file)
+        files |= {file, *data}
+        for name in imports:
             if name.split(".")[0] == "srgrid":
                 waiting.append(name)
             elif name.split(".")[0] in _NUMERIC:
@@ -66,12 +67,26 @@ def _source(module: str) -> Path | None:
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
 
 
-def _imports(file: Path) -> list[str]:
-    """Modules that a file imports, wherever in it; `from a import b` counts as a and as a.b."""
-    found = []
+@cache
+def _named(file: Path) -> tuple[list[str], list[Path]]:
+    """What a module names: the modules that it imports, wherever in it, and data files.
+
+    `from a import b` counts as a and as a.b. A data file under the module's folder is named by a text that is its own
+    name (choices.yaml), that of a file beside it, or that of a folder it lies in.
+    """
+    imports, texts = [], set()
     for node in ast.walk(ast.parse(file.read_bytes())):
         if isinstance(node, ast.Import):
-            found += [alias.name for alias in node.names]
+            imports += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return found
+            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            texts.add(node.value)
+    under = [(path, path.relative_to(file.parent).parts) for path in _data_files(file.parent)]
+    folders = {path.parent for path, parts in under if parts[-1] in texts and len(parts) > 1}
+    return imports, [path for path, parts in under if path.parent in folders or texts.intersection(parts)]
+
+
+@cache
+def _data_files(folder: Path) -> tuple[Path, ...]:
+    return tuple(path for path in folder.rglob("*.*") if path.is_file() and path.suffix not in (".py", ".pyc"))
