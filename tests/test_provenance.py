@@ -52,8 +52,9 @@ def test_the_record_has_what_is_needed_to_make_a_run_again(photo_dir, tmp_path):
     for name in ("grid.csv", "scores.csv", "intervals.csv"):
         (tmp_path / name).write_text(f"{name}\n")
     out = tmp_path / "provenance.json"
+    empty = {"methods": {}, "lr": {}, "hr": {}, "protocols": {}, "code": {}, "devices": {}}
     digests = {name: provenance.file_digest(tmp_path / name) for name in TABLE_NAMES}
-    write_record(tmp_path / "tables.json", "tables", {"sha256": digests, "hr": {}, "methods": {}, "code": {}})
+    write_record(tmp_path / "tables.json", "tables", {"sha256": digests, **empty})
     provenance.write_provenance(out, {"run": "x"}, [photo_dir], {}, [], "snakemake --cores 8")
     record = json.loads(out.read_text())
     assert record["config"] == {"run": "x"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ _WORDS = {"true": True, "false": False, "null": None}
 
 def check(config: Mapping[str, Any], schema_file: Path) -> None:
     """Raise SrgridError, with a line for every key that is unknown, missing or out of range."""
-    schema = yaml.safe_load(schema_file.read_text())
+    schema = _schema(schema_file)
     errors = sorted(_Validator(schema).iter_errors(_text_keys(config)), key=lambda error: list(map(str, error.path)))
     if errors:
         lines = [line for error in errors for line in _explain(error)]
@@ -35,8 +36,13 @@ def coerced(config: Mapping[str, Any], schema_file: Path) -> dict[str, Any]:
     Snakemake hands over `--config scales=[2]` as ["2"] and `--config run=2024` as 2024; YAML reads 1e-3 as a text and
     2020-01-01 as a date. What fits nothing stays as it is, for `check` to name.
     """
-    schema = yaml.safe_load(schema_file.read_text())
+    schema = _schema(schema_file)
     return {str(key): value for key, value in _coerced(config, schema, schema).items()}
+
+
+@cache
+def _schema(file: Path) -> Mapping[str, Any]:
+    return dict(yaml.safe_load(file.read_text()))
 
 
 def _coerced(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:

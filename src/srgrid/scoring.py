@@ -110,9 +110,9 @@ def write_cell(out: Path, rows: list[Row], cell: Mapping[str, Any], protocol: Pr
 
 
 def _made_by(sr_dir: Path) -> dict[str, Any]:
-    """What the manifest says: what made the images, and the set of LR images they were made from."""
+    """What the manifest says: what made the images, and number and digest of the LR images they were made from."""
     if not (sr_dir / MANIFEST).exists():
         return {"made_by": None, "lr": None}
     made_by = dict(read_manifest(sr_dir)["made_by"])
-    made_by.pop("inputs", None)
-    return {"lr": made_by.pop("lr", None), "made_by": made_by}
+    inputs = made_by.pop("inputs", None)
+    return {"made_by": made_by, "lr": set_identity(inputs) if isinstance(inputs, dict) else None}

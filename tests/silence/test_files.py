@@ -510,8 +510,8 @@ def test_29_a_manifest_that_is_no_file_is_one_message(hr):
 def test_29_names_that_only_a_file_system_holds_are_good(tmp_path, photographs):
     names = [os.fsdecode(b"caf\xe9.png"), "a\\b.png", "a\nb.png", "=1+1.png"]
     with staged_dir(tmp_path / "d") as staged:
-        for name in names:
+        for name in names:  # images.list_images refuses two of them; a manifest holds them all
             images.write(staged / name, photographs["coffee"][:8, :8])
-        write_manifest(staged, {}, images.describe_folder(staged))
+        write_manifest(staged, {}, {name: images.describe(images.read(staged / name)) for name in names})
     assert sorted(read_manifest(tmp_path / "d")["files"]) == sorted(names)
     assert set_digest(tmp_path / "d")["images"] == 4

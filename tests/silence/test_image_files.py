@@ -170,7 +170,7 @@ def test_4_images_and_arrays_in_one_folder_are_not_chosen_from(tmp_path: Path, p
     images.write(tmp_path / "SR" / "a.png", photo)
     np.save(tmp_path / "SR" / "a.npy", photo.astype(np.float32))
     images.write(tmp_path / "HR" / "a.png", photo)
-    with pytest.raises(SrgridError, match=r"both images and \.npy"):
+    with pytest.raises(SrgridError, match=r"float arrays \(\.npy\) and images"):
         scoring.score_dirs(tmp_path / "SR", tmp_path / "HR", 2, PROTOCOLS["super-image"])
 
 
@@ -404,13 +404,15 @@ def test_18_too_many_pixels_is_no_truncation(tmp_path: Path) -> None:
 
 
 def test_18_composed_and_decomposed_names_match(tmp_path: Path, photo: np.ndarray) -> None:
-    from srgrid.report.sources import find_image
+    from srgrid.made import open_images
+    from srgrid.report.sources import load_pair
 
     save(tmp_path / "HR" / "caf\u00e9.png", photo)
     save(tmp_path / "SR" / "cafe\u0301.png", photo)
     row = scoring.score_dirs(tmp_path / "SR", tmp_path / "HR", 2, PROTOCOLS["rgb8"])[0]
     assert (row.image, row.psnr) == ("caf\u00e9", float("inf"))
-    assert find_image(tmp_path / "SR", row.image).is_file()
+    shown = load_pair(open_images(tmp_path / "HR"), {"a": open_images(tmp_path / "SR")}, row.image)
+    assert np.array_equal(shown[0], shown[1]["a"])
     fetch("Own", tmp_path / "out", _as_mirror(tmp_path, "SR"))
     assert (tmp_path / "out" / "caf\u00e9.png").is_file()
     save(tmp_path / "SR" / "caf\u00e9.png", photo)

@@ -882,7 +882,7 @@ def test_a_checkpoint_of_something_else_ends_in_a_message(packed, tmp_path, done
     assert (tmp_path / "state/set-aside-1").is_dir()
 
 
-def test_another_layout_in_memory_does_not_mix_up_momenta(packed, tmp_path, monkeypatch):
+def test_another_layout_in_memory_does_not_mix_up_momenta(packed, tmp_path, monkeypatch, capsys):
     """A fused step walks through parameter and momentum alike: after resuming both must lie in the same order."""
     _stop_at(4, monkeypatch)
     with pytest.raises(Interrupted):
@@ -898,6 +898,7 @@ def test_another_layout_in_memory_does_not_mix_up_momenta(packed, tmp_path, monk
 
     monkeypatch.setattr(Learner, "step", step)
     _run(packed, tmp_path, channels_last=False)
+    assert "going on from step 5" in capsys.readouterr().err
     assert seen
     assert all(seen)
 
