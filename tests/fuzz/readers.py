@@ -490,7 +490,7 @@ def hostile_names(file: Path) -> None:
         shutil.rmtree(room, ignore_errors=True)
 
 
-SAFETENSORS, SRPACK = mutate.framed_json(0), mutate.framed_json(8, 64)
+SAFETENSORS, SRPACK = mutate.framed_json(0), mutate.framed_json(8, 64, signed=True)
 JSON = (*TEXT, mutate.json_tree, mutate.json_tree, mutate.json_tree, mutate.json_tree)
 TREE = (mutate.json_tree,)
 
@@ -504,7 +504,8 @@ READERS = [
     Reader("weights", our_weights, (*BYTES, *[SAFETENSORS] * 3), load_weights, count=80),
     Reader("foreign checkpoint", foreign_checkpoints, (*BYTES, *[other_tensors] * 3), load_foreign, count=80),
     Reader("hub folder", hub_folder, JSON, lambda file: load(str(file.parent), 2), ("model",), count=40),
-    Reader("pack", training_set, (*BYTES, SRPACK, SRPACK), open_pack, same=True, count=200),
+    Reader("pack", training_set, BYTES, open_pack, same=True, count=200),
+    Reader("pack with a right digest", training_set, (SRPACK,), open_pack, count=80),
     Reader("training checkpoint", training_state, BYTES, read_checkpoint, same=True, count=150),
     Reader("training identity", identity, JSON, claim, count=80),
     Reader("training log", training_log, (*TEXT, mutate.json_tree), read_log, count=100),
@@ -521,7 +522,9 @@ READERS = [
     Reader("record of a cell", run_files("scores/*/*.json"), (sealed_tree,), any_cell, count=60),
     Reader("scores", run_files("scores.csv"), TEXT, tables, ("scores",), count=8),
     Reader("tables of a run", run_files("scores.csv", "grid.csv", "intervals.csv"), TEXT, gather, (".csv",), count=30),
-    Reader("records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=15),
+    Reader(
+        "records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=15
+    ),
     Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=6),
     Reader("names of files", names_of_files, TEXT, hostile_names, ("named",), count=40),
 ]
