@@ -124,8 +124,8 @@ def _all_weights(weights: Weights, methods: Mapping[str, Any]) -> dict[str, Any]
         key = f"{method} x{scale}"
         if key not in methods:
             raise SrgridError(f"weights: {key} is no column of the grid, which has {', '.join(methods)}")
-        used = (methods[key] or {}).get("weights_sha256")
-        found[key] = {"method": method, "scale": scale, "file": file.name, **_used(file, key, used)}
+        made_by = methods[key] or {}
+        found[key] = {"method": method, "scale": scale, "file": file.name, **_used(file, key, made_by)}
     for key, made_by in methods.items():
         if key not in found and made_by and made_by.get("weights_sha256"):
             name, _, factor = key.rpartition(" x")
@@ -134,21 +134,25 @@ def _all_weights(weights: Weights, methods: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def _used(file: Path, key: str, used: str | None) -> dict[str, Any]:
+def _used(file: Path, key: str, made_by: Mapping[str, Any]) -> dict[str, Any]:
     """What a weights file is, which has to be the one that the SR images were made with."""
+    used = made_by.get("weights_sha256")
     if file.is_dir():  # the manifests of the SR images know what was loaded from it
         return {"path": str(file), "sha256": used}
     if file_digest(file) != used:
         made_with = f"made with {used[:12]}..." if used else "not made with weights that are recorded"
         raise SrgridError(f"{file}: other bytes than the SR images of {key}, {made_with}; upscale and score again")
-    return weights_record(file)
+    return weights_record(file, made_by.get("rgb_range"))
 
 
-def weights_record(file: Path) -> dict[str, Any]:
-    """A weights file's digest, what it says of model and training, and what was measured while training."""
+def weights_record(file: Path, rgb_range: float | None = None) -> dict[str, Any]:
+    """A weights file's digest, what it says of model and training, and what was measured while training.
+
+    rgb_range: see `srgrid.models.load`.
+    """
     from srgrid.models import describe
 
-    record = {"path": str(file), "sha256": file_digest(file), **describe(file)}
+    record = {"path": str(file), "sha256": file_digest(file), **describe(file, rgb_range=rgb_range)}
     sidecar = file.with_suffix(".json")
     if sidecar.exists():
         measured = read_object(sidecar, "remove it, or train again")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import copy
+import hashlib
 import io
 import json
 import struct
@@ -211,13 +212,17 @@ def png_fields(rng: Random, data: bytes) -> bytes:
     return data[:8] + b"".join(body)
 
 
-def framed_json(start: int, pad: int = 1) -> Mutator:
-    """A mutator of a JSON head of declared length (8 bytes, little endian, at `start`), with the right length."""
+def framed_json(start: int, pad: int = 1, signed: bool = False) -> Mutator:
+    """A mutator of a JSON head of declared length (8 bytes, little endian, at `start`), with the right length.
+
+    signed: the head's sha256 stands between its length and itself; it is made right, too.
+    """
+    first = start + 8 + 32 * signed
 
     def change(rng: Random, data: bytes) -> bytes:
         try:
-            end = start + 8 + struct.unpack("<Q", data[start : start + 8])[0]
-            head = json.loads(data[start + 8 : end])
+            end = first + struct.unpack("<Q", data[start : start + 8])[0]
+            head = json.loads(data[first:end])
             about = head.get("__metadata__")
             if isinstance(about, dict) and rng.random() < 0.6:  # safetensors: a JSON text in the JSON
                 key, text = next(iter(about.items()))
@@ -227,8 +232,9 @@ def framed_json(start: int, pad: int = 1) -> Mutator:
         except (AttributeError, StopIteration, TypeError, ValueError, struct.error, RecursionError):
             return data  # an earlier mutation broke it
         raw = json.dumps(head).encode()
-        raw += b" " * (-(start + 8 + len(raw)) % pad)
-        return data[:start] + struct.pack("<Q", len(raw)) + raw + data[end:]
+        raw += b" " * (-(first + len(raw)) % pad)
+        digest = hashlib.sha256(raw).digest() if signed else b""
+        return data[:start] + struct.pack("<Q", len(raw)) + digest + raw + data[end:]
 
     return change
 

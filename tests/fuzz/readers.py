@@ -490,7 +490,7 @@ def hostile_names(file: Path) -> None:
         shutil.rmtree(room, ignore_errors=True)
 
 
-SAFETENSORS, SRPACK = mutate.framed_json(0), mutate.framed_json(8, 64)
+SAFETENSORS, SRPACK = mutate.framed_json(0), mutate.framed_json(8, 64, signed=True)
 JSON = (*TEXT, mutate.json_tree, mutate.json_tree, mutate.json_tree, mutate.json_tree)
 TREE = (mutate.json_tree,)
 
@@ -504,7 +504,8 @@ READERS = [
     Reader("weights", our_weights, (*BYTES, *[SAFETENSORS] * 3), load_weights, count=80),
     Reader("foreign checkpoint", foreign_checkpoints, (*BYTES, *[other_tensors] * 3), load_foreign, count=60),
     Reader("hub folder", hub_folder, JSON, lambda file: load(str(file.parent), 2), ("model",), count=40),
-    Reader("pack", training_set, (*BYTES, SRPACK, SRPACK), open_pack, same=True, count=200),
+    Reader("pack", training_set, BYTES, open_pack, same=True, count=200),
+    Reader("pack with a right digest", training_set, (SRPACK,), open_pack, count=80),
     Reader("training checkpoint", training_state, BYTES, read_checkpoint, same=True, count=150),
     Reader("training identity", identity, JSON, claim, count=80),
     Reader("training log", training_log, (*TEXT, mutate.json_tree), read_log, count=100),
