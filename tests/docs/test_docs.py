@@ -28,7 +28,7 @@ from srgrid import images
 from srgrid.cli import app
 from srgrid.data import digests, registry
 from srgrid.metrics import get_protocol, protocols
-from srgrid.models.registry import names as model_names
+from srgrid.networks import names as model_names
 from srgrid.train import RECIPES, TrainConfig, recipe
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -144,6 +144,9 @@ def check_config(block: Piece) -> None:
     """Lay YAML over config.yaml, and check it as a run does: schema, protocols, data sets, methods, training."""
     given = yaml.safe_load(block.text)
     assert isinstance(given, dict), f"{block}: no mapping"
+    if given.keys() <= vars(get_protocol("rgb8", protocols())).keys():  # fields of a protocol
+        assert protocols({"shown": given}), block
+        return
     if not given.keys() & DEFAULTS.keys():  # settings of a training
         assert recipe("default", **given), block
         return

@@ -218,16 +218,17 @@ def framed_json(start: int, pad: int = 1) -> Mutator:
         try:
             end = start + 8 + struct.unpack("<Q", data[start : start + 8])[0]
             head = json.loads(data[start + 8 : end])
-        except (ValueError, struct.error, RecursionError):
-            return data
-        if isinstance(head.get("__metadata__"), dict) and rng.random() < 0.6:  # safetensors: a JSON text in the JSON
-            key, text = next(iter(head["__metadata__"].items()))
-            head["__metadata__"][key] = json.dumps(tree(rng, json.loads(text)))
-        else:
-            head = tree(rng, head)
-        text = json.dumps(head).encode()
-        text += b" " * (-(start + 8 + len(text)) % pad)
-        return data[:start] + struct.pack("<Q", len(text)) + text + data[end:]
+            about = head.get("__metadata__")
+            if isinstance(about, dict) and rng.random() < 0.6:  # safetensors: a JSON text in the JSON
+                key, text = next(iter(about.items()))
+                about[key] = json.dumps(tree(rng, json.loads(text)))
+            else:
+                head = tree(rng, head)
+        except (AttributeError, StopIteration, TypeError, ValueError, struct.error, RecursionError):
+            return data  # an earlier mutation broke it
+        raw = json.dumps(head).encode()
+        raw += b" " * (-(start + 8 + len(raw)) % pad)
+        return data[:start] + struct.pack("<Q", len(raw)) + raw + data[end:]
 
     return change
 

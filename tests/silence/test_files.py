@@ -383,7 +383,8 @@ def test_17_long_names_and_umask(tmp_path):
 
 STUCK = """
 import signal, sys, srgrid.degrade
-signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in the children of a background job
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job and nohup ignore them
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def stuck(*_):
     print("ready", flush=True)
     signal.pause()
