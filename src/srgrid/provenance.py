@@ -112,20 +112,20 @@ def write_provenance(
         "missing": list(missing),
         "outputs": {name: tables["sha256"][name] for name in TABLE_NAMES},
         "versions": versions(),
-        "weights": _all_weights(weights, tables["methods"]),
+        "weights": _all_weights(weights, tables["methods"], (config.get("upscale") or {}).get("rgb_range") or {}),
     }
     write_record(out, "provenance", record)
 
 
-def _all_weights(weights: Weights, methods: Mapping[str, Any]) -> dict[str, Any]:
+def _all_weights(weights: Weights, methods: Mapping[str, Any], ranges: Mapping[str, float]) -> dict[str, Any]:
     """Records keyed "METHOD xSCALE": of the files given, and of what the SR images' manifests name beyond them."""
     found: dict[str, dict[str, Any]] = {}
     for (method, scale), file in weights.items():
         key = f"{method} x{scale}"
         if key not in methods:
             raise SrgridError(f"weights: {key} is no column of the grid, which has {', '.join(methods)}")
-        made_by = methods[key] or {}
-        found[key] = {"method": method, "scale": scale, "file": file.name, **_used(file, key, made_by)}
+        used = _used(file, key, (methods[key] or {}).get("weights_sha256"), ranges.get(method))
+        found[key] = {"method": method, "scale": scale, "file": file.name, **used}
     for key, made_by in methods.items():
         if key not in found and made_by and made_by.get("weights_sha256"):
             name, _, factor = key.rpartition(" x")
@@ -134,15 +134,14 @@ def _all_weights(weights: Weights, methods: Mapping[str, Any]) -> dict[str, Any]
     return found
 
 
-def _used(file: Path, key: str, made_by: Mapping[str, Any]) -> dict[str, Any]:
+def _used(file: Path, key: str, used: str | None, rgb_range: float | None) -> dict[str, Any]:
     """What a weights file is, which has to be the one that the SR images were made with."""
-    used = made_by.get("weights_sha256")
     if file.is_dir():  # the manifests of the SR images know what was loaded from it
         return {"path": str(file), "sha256": used}
     if file_digest(file) != used:
         made_with = f"made with {used[:12]}..." if used else "not made with weights that are recorded"
         raise SrgridError(f"{file}: other bytes than the SR images of {key}, {made_with}; upscale and score again")
-    return weights_record(file, made_by.get("rgb_range"))
+    return weights_record(file, rgb_range)
 
 
 def weights_record(file: Path, rgb_range: float | None = None) -> dict[str, Any]:

@@ -259,3 +259,27 @@ def test_a_file_system_without_locks_is_a_warning(monkeypatch, tmp_path, capsys)
 def test_the_profile_has_the_name_that_all_of_snakemake_9_know():
     assert [file.name for file in Path(ROOT / "profiles/default").iterdir()] == ["config.yaml"]
     assert 'min_version("9.0")' in (ROOT / "Snakefile").read_text()
+
+
+def test_a_checkpoint_whose_range_nothing_tells_is_used_once_the_config_says_it(finished, tmp_path):
+    """Plain channel attention without a mean shift: asked for, then used, and recorded to the end of the run."""
+    import json
+
+    import torch
+
+    from srgrid.models.rcan import Rcan
+    from srgrid.networks import RcanConfig
+
+    torch.manual_seed(0)
+    state = Rcan(RcanConfig(2, 1, 1, 16, 4, "ca")).state_dict()
+    torch.save({k: v for k, v in state.items() if "_mean." not in k}, tmp_path / "own_x2.pt")
+    folder = tmp_path / "run"
+    shutil.copytree(finished, folder)
+    given = {"methods": ["bicubic", "own"], "weights": {"own": str(tmp_path / "own_x{scale}.pt")}, "scales": [2]}
+    done = run(folder, changes={**given, "run": "own"})
+    assert done.returncode != 0
+    assert "rgb_range" in done.stdout + done.stderr
+    done = run(folder, changes={**given, "run": "own", "upscale": {"rgb_range": {"own": 1}}})
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((folder / "results/own/provenance.json").read_text())["weights"]["own x2"]
+    assert record["config"]["rgb_range"] == 1
