@@ -25,7 +25,7 @@ from srgrid.report.figures import figure
 from srgrid.report.grid import grid, latex, make_grid, wide
 from srgrid.report.intervals import read_intervals
 from srgrid.report.previews import previews
-from srgrid.report.tables import number, read_grid, read_scores
+from srgrid.report.tables import cells, number, read_grid, read_scores
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
@@ -625,3 +625,10 @@ def test_the_reference_runs_record_is_of_its_tables():
     assert {(m.method, m.scale) for m in data.models} == {(m, s) for m in ("rcan-bam-s", "rcan-s") for s in (2, 3, 4)}
     for model in data.models:
         assert file_digest(ROOT / f"models/{model.method}_x{model.scale}.safetensors") == model.facts["sha256"]
+
+
+def test_25_a_lone_protocol_named_007_stays_a_name(tmp_path):
+    rows = [f"001,2,bicubic,007,{image},30.000000,0.90000000" for image in ("1", "2")]
+    write_tables(tmp_path, "\n".join(["dataset,scale,method,protocol,image,psnr,ssim", *rows, ""]))
+    table = read_grid(tmp_path / "grid.csv")
+    assert cells(table) == cells(read_intervals(tmp_path / "intervals.csv", table)) == [("001", 2, "bicubic", "007")]
