@@ -316,7 +316,9 @@ def test_a_run_of_bicubic_alone_has_a_page_too(browser: Browser, page_file: Path
     run = page_file.parent
     rows = [line for line in (run / "scores.csv").read_text().splitlines() if MODEL not in line]
     write_tables(tmp_path, "\n".join(rows) + "\n")
-    write_record(tmp_path / "provenance.json", "provenance", {"outputs": {}})
+    write_record(
+        tmp_path / "provenance.json", "provenance", {"config": {}, "missing": [], "outputs": {}, "weights": {}}
+    )
     build_card(tmp_path, title="bicubic alone")
     opened = Watched(browser, tmp_path / "model_card.html", plot=False)
     assert "No model was run" in opened.page.inner_text("#plot-gain")
