@@ -43,7 +43,7 @@ def planned(folder, **options):
     done = run(folder, "--dry-run", **options)
     assert done.returncode == 0, done.stderr
     rows = [line.split() for line in (done.stdout + done.stderr).splitlines()]
-    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[0].isidentifier() and row[1].isdigit()}
 
 
 def read(path):
