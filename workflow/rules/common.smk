@@ -156,6 +156,13 @@ def trained_weights():
     return [weights_file(model, scale) for model in trained for scale in scales]
 
 
+def weights_by_column():
+    """(method, scale) of every column that a network makes, and its weights file."""
+    scales = sorted({scale for _, scale in cells()})
+    networks = [method for method in config["methods"] if method != BASELINE]
+    return {(method, scale): weights_file(method, scale) for method in networks for scale in scales}
+
+
 def score_files():
     return [
         RUN / "scores" / protocol / f"{dataset}_x{scale}_{method}.csv"

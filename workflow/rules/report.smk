@@ -1,10 +1,3 @@
-def weights_by_column():
-    """(method, scale) of every column that a network makes, and its weights file."""
-    scales = sorted({scale for _, scale in cells()})
-    networks = [method for method in config["methods"] if method != BASELINE]
-    return {(method, scale): weights_file(method, scale) for method in networks for scale in scales}
-
-
 rule figure:
     input:
         scores=RUN / "scores.csv",
