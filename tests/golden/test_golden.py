@@ -103,7 +103,7 @@ def test_the_figure_and_the_previews_are_the_same_pixels(made):
     same("figure.txt", "".join(f"{file.name} {pixels(file)}\n" for file in files))
 
 
-def test_twelve_steps_of_training_lead_to_the_same_weights(made, tmp_path):
+def test_twelve_steps_of_training_lead_to_the_same_weights(tmp_path):
     """To a tolerance: processors add up in another order."""
     from safetensors.numpy import load_file
 
