@@ -206,12 +206,12 @@ def score(
     define: Json = "{}",
 ) -> None:
     """Score SR images against their originals: PSNR and SSIM per image, and the mean."""
-    from srgrid import metrics, scoring
+    from srgrid import protocols, scoring
 
     columns = _object(cell, "--cell")
     if out:
         keep_apart(out, sr_dir, hr_dir)
-    rule = metrics.get_protocol(protocol, metrics.protocols(_object(define, "--define")))
+    rule = protocols.get_protocol(protocol, protocols.protocols(_object(define, "--define")))
     if out and columns:
         scoring.check_cell(out, columns, scale, rule)
     rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule)
