@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from srgrid.files import read_yaml
-from srgrid.metrics import PROTOCOLS, Protocol, protocols
+from srgrid.protocols import PROTOCOLS, Protocol, protocols
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any
 from srgrid.data import registry
 from srgrid.data.registry import Dataset
 from srgrid.errors import SrgridError
-from srgrid.metrics import get_protocol, protocols
 from srgrid.networks import SCALES
+from srgrid.protocols import get_protocol, protocols
 from srgrid.train.recipes import TrainConfig, recipe
 
 BASELINE = "bicubic"

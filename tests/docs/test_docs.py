@@ -26,8 +26,8 @@ from srgrid import config as configuration
 from srgrid import images
 from srgrid.cli import app
 from srgrid.data import digests, registry
-from srgrid.metrics import get_protocol, protocols
 from srgrid.networks import names as model_names
+from srgrid.protocols import get_protocol, protocols
 from srgrid.train import RECIPES, TrainConfig, recipe
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"

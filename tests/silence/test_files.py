@@ -23,7 +23,7 @@ from srgrid.data.pack import pack
 from srgrid.degrade import make_lr
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest, staged_dir, staged_file, write_manifest
-from srgrid.metrics import get_protocol
+from srgrid.protocols import get_protocol
 from srgrid.provenance import set_digest
 from srgrid.report.previews import previews
 from srgrid.report.sources import load_pair, open_folders

@@ -25,7 +25,7 @@ from srgrid.data.fingerprint import fingerprint
 from srgrid.degrade import DEGRADATIONS, degradation_of
 from srgrid.errors import SrgridError
 from srgrid.lock import hold
-from srgrid.metrics import protocols
+from srgrid.protocols import protocols
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
 from srgrid.provenance import file_digest

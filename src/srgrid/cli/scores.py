@@ -29,11 +29,11 @@ def score(
     define: dict[str, Any],
 ) -> None:
     """Score SR images against their originals: PSNR and SSIM per image, and the mean."""
-    from srgrid import metrics, scoring
+    from srgrid import protocols, scoring
 
     if out:
         keep_apart(out, sr_dir, hr_dir)
-    rule = metrics.get_protocol(protocol, metrics.protocols(define))
+    rule = protocols.get_protocol(protocol, protocols.protocols(define))
     if out and cell:
         scoring.check_cell(out, cell, scale, rule)
     rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule)
