@@ -324,7 +324,7 @@ def _pairs(given: list[str], option: str, form: str = "METHOD=FOLDER") -> dict[s
 def figure(
     scores: Annotated[Path, typer.Argument(help="scores.csv of the run.")],
     hr_dir: Annotated[Path, typer.Argument(help="HR images.")],
-    out: Annotated[Path, typer.Argument(help="The figure, .png; .pdf and .json are written beside it.")],
+    out: Annotated[Path, typer.Argument(help="The figure, .png; .pdf and two .json are written beside it.")],
     scale: Scale,
     dataset: Annotated[str, typer.Option()],
     protocol: Annotated[str, typer.Option()],
@@ -338,39 +338,23 @@ def figure(
     ] = "{}",
 ) -> None:
     """Draw a data set's comparison figure and prepare the page's previews."""
-    from srgrid.report.figures import figure as draw
+    from srgrid.records import SELECTION
+    from srgrid.report.figures import draw
     from srgrid.report.previews import previews as prepare
+    from srgrid.report.selection import Wanted, select
+    from srgrid.report.sources import open_cell
 
     if out.suffix != ".png":
         raise SrgridError(f"{out}: a figure is written as .png, with .pdf and .json beside it; choose such a name")
+    boxes = {image: tuple(box) if box else None for image, box in _object(show, "--show").items()}
     folders = _pairs(sr, "--sr")
-    chosen = _object(show, "--show")
-    draw(
-        scores,
-        hr_dir,
-        folders,
-        dataset=dataset,
-        scale=scale,
-        protocol=protocol,
-        out_png=out,
-        out_pdf=out.with_suffix(".pdf"),
-        out_json=out.with_suffix(".json"),
-        images=list(chosen) or None,
-        crops={image: tuple(box) for image, box in chosen.items() if box},
-        crop_side=crop,
-        whole=whole,
-    )
-    prepare(
-        scores,
-        hr_dir,
-        folders,
-        dataset=dataset,
-        scale=scale,
-        protocol=protocol,
-        out_dir=previews,
-        count=count,
-        crop_side=crop,
-    )
+    for target in (*(out.with_suffix(suffix) for suffix in (".png", ".pdf", ".json", SELECTION)), previews):
+        keep_apart(target, scores, hr_dir, *folders.values())
+    cell = open_cell(scores, hr_dir, folders, dataset=dataset, scale=scale, protocol=protocol)
+    selection = select(cell, Wanted(count, crop, boxes))
+    selection.write(out.with_suffix(SELECTION))
+    draw(selection, cell, out, whole)
+    prepare(selection, cell, previews)
 
 
 @app.command()
