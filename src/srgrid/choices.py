@@ -9,7 +9,7 @@ from typing import Any
 
 import yaml
 
-from srgrid.metrics import PROTOCOLS, Protocol, protocols
+from srgrid.protocols import PROTOCOLS, Protocol, protocols
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from srgrid.files import keep_apart, staged_dir, write_manifest
 from srgrid.grey import as_published
 from srgrid.images import Array
 from srgrid.made import open_images
-from srgrid.metrics import Protocol
 from srgrid.progress import track
+from srgrid.protocols import Protocol
 from srgrid.resize import imresize, modcrop
 
 

@@ -14,9 +14,10 @@ from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, read_manifest, set_identity, staged_file
 from srgrid.made import open_images
-from srgrid.metrics import Protocol, Score, score
+from srgrid.metrics import Score, score
 from srgrid.names import check_for_tables, some
 from srgrid.progress import track
+from srgrid.protocols import Protocol
 from srgrid.records import CELL, file_digest, write_record
 
 
@@ -34,8 +35,8 @@ class Row:
 def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> list[Row]:
     """Score every image of `sr_dir` (images, or float .npy) against the one of the same stem in `hr_dir`.
 
-    The first image is also scored by scikit-image itself, and has to agree. Raises SrgridError, naming the files, if
-    the two folders do not hold the same stems, or for any image that cannot be read or scored.
+    Raises SrgridError, naming the files, if the two folders do not hold the same stems, or for any image that cannot
+    be read or scored.
     """
     sr_folder, hr_folder = open_images(sr_dir, floats=True), open_images(hr_dir)
     sr_files, hr_files = sr_folder.files, hr_folder.files
@@ -45,7 +46,7 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
         sr, hr = sr_folder.read(sr_files[stem]), hr_folder.read(hr_files[stem])
         try:
-            value = score(sr, hr, scale, protocol, check=not rows)
+            value = score(sr, hr, scale, protocol)
         except SrgridError as error:
             raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
         sr_name, hr_name = sr_files[stem].name, hr_files[stem].name

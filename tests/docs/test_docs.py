@@ -19,7 +19,6 @@ import blocks
 import click
 import numpy as np
 import pytest
-import typer
 import yaml
 from blocks import PAGES, ROOT, Piece
 
@@ -27,8 +26,8 @@ from srgrid import config as configuration
 from srgrid import images
 from srgrid.cli import app
 from srgrid.data import digests, registry
-from srgrid.metrics import get_protocol, protocols
 from srgrid.networks import names as model_names
+from srgrid.protocols import get_protocol, protocols
 from srgrid.train import RECIPES, TrainConfig, recipe
 
 SCHEMA = ROOT / "workflow/schemas/config.schema.yaml"
@@ -282,7 +281,7 @@ def test_commands_in_running_text_are_found():
 
 def check_usage(piece: Piece, words: list[str]) -> None:
     """A command of ours, perhaps with `...` or names in capitals for what is left open: it and its options exist."""
-    command: Any = typer.main.get_command(app)
+    command: Any = app
     while hasattr(command, "commands"):
         assert words[:1] and words[0] in command.commands, f"{piece}: srgrid has no command {words[:1]}"  # noqa: PT018
         command, words = command.commands[words[0]], words[1:]

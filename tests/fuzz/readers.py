@@ -25,7 +25,7 @@ from mutate import BYTES, TEXT, Mutator
 from PIL import Image
 from skimage import data as photographs
 
-from srgrid import config, files, images, metrics, provenance, records, scoring
+from srgrid import config, files, images, metrics, protocols, provenance, records, scoring
 from srgrid.data import archive, digests, registry, verify
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
@@ -105,7 +105,7 @@ def float_images(room: Path) -> list[Path]:
 
 
 def score_float(file: Path) -> None:
-    protocol = metrics.get_protocol("super-image", metrics.protocols())
+    protocol = protocols.get_protocol("super-image", protocols.protocols())
     for row in scoring.score_dirs(file.parent, file.parents[1] / "HR", 2, protocol):
         assert row.ssim <= 1
         assert row.psnr >= 0
@@ -308,7 +308,7 @@ def define_datasets(file: Path) -> None:
 
 def define_protocols(file: Path) -> None:
     other = np.clip(photo().astype(int) + 3, 0, 255).astype(np.uint8)
-    for protocol in metrics.protocols(tree_of(file)).values():
+    for protocol in protocols.protocols(tree_of(file)).values():
         assert 0 < metrics.score(other, photo(), 2, protocol).psnr < 100
 
 
@@ -482,7 +482,7 @@ def hostile_names(file: Path) -> None:
         for name in file.read_bytes().split(b"\n")[:6]:
             target = bytes(room) + b"/" + name.replace(b"/", b"").replace(b"\0", b"")[:240] + b".png"
             Path(target.decode(errors="surrogateescape")).write_bytes(one.read_bytes())
-        rows = scoring.score_dirs(room, room, 2, metrics.get_protocol("rgb8", metrics.protocols()))
+        rows = scoring.score_dirs(room, room, 2, protocols.get_protocol("rgb8", protocols.protocols()))
         scoring.write_rows(room / "scores.csv", rows, dataset="d", scale=2, method="bicubic", protocol="rgb8")
         collect([room / "scores.csv"], room / "all.csv")
         assert len((room / "all.csv").read_text().splitlines()) == 1 + len(rows)

@@ -11,7 +11,7 @@ from skimage import data
 from srgrid import images, scoring
 from srgrid.code import code_identity
 from srgrid.files import write_manifest
-from srgrid.metrics import PROTOCOLS as RULES
+from srgrid.protocols import PROTOCOLS as RULES
 from srgrid.records import SELECTION, TABLE_NAMES, file_digest, read_object, write_record
 from srgrid.report import figures
 from srgrid.report.grid import grid, make_grid

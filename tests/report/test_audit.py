@@ -3,7 +3,8 @@ import pytest
 
 from srgrid.choices import choice_definitions, choice_protocols, choices
 from srgrid.errors import SrgridError
-from srgrid.metrics import PROTOCOLS, Score, protocols
+from srgrid.metrics import Score
+from srgrid.protocols import PROTOCOLS, protocols
 from srgrid.report import audit
 from srgrid.report.published import published
 

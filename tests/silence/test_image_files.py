@@ -17,7 +17,8 @@ from srgrid import grey, images, jpeg, scoring
 from srgrid.data import fetch, recognise, registry, verify_dir
 from srgrid.degrade import make_lr
 from srgrid.errors import SrgridError
-from srgrid.metrics import PROTOCOLS, protocols, score
+from srgrid.metrics import score
+from srgrid.protocols import PROTOCOLS, protocols
 from srgrid.resize import imresize, modcrop
 from srgrid.upscale import upscale_dir
 

@@ -19,7 +19,7 @@ from srgrid import provenance
 from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
-from srgrid.metrics import score
+from srgrid.metrics import METRICS, measure
 from srgrid.models import weights
 from srgrid.models.inference import NotFiniteError, Precision, to_uint8, upscale_float, uses_bf16
 from srgrid.models.rcan import Rcan
@@ -211,7 +211,7 @@ def _validate(session: Session, pack: Pack, held_out: list[int], log: Log | None
 
 def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision = "auto") -> float:
     """Mean PSNR in dB (protocol rgb8) of the middle of the given images of a pack."""
-    found = []
+    found: list[float] = []
     for index in indices:
         lr, hr, scale = pack.lr(index), pack.hr(index), pack.scale
         top, left = (max(0, (n - _VALIDATED_SIDE) // 2) for n in lr.shape[:2])
@@ -219,7 +219,7 @@ def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision =
         part = np.ascontiguousarray(lr[top : top + height, left : left + width])
         truth = hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
         sr = to_uint8(upscale_float(model, [part], precision=precision, names=[pack.entries[index].name])[0])
-        found.append(score(sr, np.ascontiguousarray(truth), scale, rgb=True).psnr)
+        found += measure(sr, np.ascontiguousarray(truth), scale, "rgb8", [METRICS["psnr"]], rgb=True).values()
     # The last bits depend on how many threads BLAS sums with; the weights' header, which holds this, must not.
     return round(float(np.mean(found)), 6)
 
