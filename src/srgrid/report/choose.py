@@ -99,6 +99,15 @@ def luma(image: NDArray[np.generic]) -> NDArray[np.float64]:
     return values if values.ndim == 2 else 16.0 + values @ np.array([65.481, 128.553, 24.966]) / 255.0
 
 
+def crop_size(width: int, height: int, side: int | None = None) -> tuple[int, int]:
+    """A square crop of `side` pixels, by default about a fifth of the image's shorter side (32 to 160 pixels).
+
+    Never more than the image.
+    """
+    side = min(max(32, round(min(width, height) / 4.5)), 160) if side is None else side
+    return min(side, width), min(side, height)
+
+
 def choose_crop(srs: dict[str, NDArray[np.generic]], size: tuple[int, int], margin: int = 0) -> Crop:
     """The crop of `size` (width, height) where the methods' luma differs most: the greatest variance over methods.
 
