@@ -82,8 +82,9 @@ class Figures:
     show: dict[str, Annotated[dict[str, Box | None], Rule(minProperties=1)]] = setting(
         {},
         "Images shown in a data set's figures, and first in the card's compare view, instead of those of largest gain, "
-        "median and largest loss, each with its crop [x, y, width, height] in HR pixels, or null for an automatic one: "
-        "{Set5: {butterfly: [90, 60, 64, 64], bird: null}}",
+        "median and largest loss, each with its crop [x, y, width, height] in HR pixels, or null for an automatic one, "
+        "for example\n"
+        "  {Set5: {butterfly: [90, 60, 64, 64], bird: null}}",
     )
     images: int = setting(3, "Images per cell that the card's compare view holds.", minimum=1)
 
