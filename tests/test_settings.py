@@ -41,6 +41,8 @@ def test_every_setting_has_a_meaning(record):
 def test_precision_is_the_same_three_words_everywhere():
     words = ("auto", "fp32", "bf16")
     assert choices_of(Options)["precision"] == choices_of(TrainConfig)["precision"] == words
+    source = "".join(file.read_text() for file in (ROOT / "src").rglob("*.py"))
+    assert source.count('"auto", "fp32", "bf16"') == 1
     assert schema(Config)["properties"]["compute"]["properties"]["precision"] == {"enum": list(words)}
 
 

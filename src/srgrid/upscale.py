@@ -153,7 +153,7 @@ def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) 
     }
 
     def run(batch: list[Array], names: list[str]) -> list[Pixels]:
-        precision: inference.Precision = "bf16" if bf16 else "fp32"
+        precision: Precision = "bf16" if bf16 else "fp32"
         values = inference.upscale_float(network, batch, options.tile, options.ensemble, precision, names)
         return [inference.to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
 

@@ -21,9 +21,10 @@ from srgrid.errors import SrgridError
 from srgrid.files import staged_file
 from srgrid.metrics import METRICS, measure
 from srgrid.models import weights
-from srgrid.models.inference import NotFiniteError, Precision, to_uint8, upscale_float, uses_bf16
+from srgrid.models.inference import NotFiniteError, to_uint8, upscale_float, uses_bf16
 from srgrid.models.rcan import Rcan
 from srgrid.models.tensors import first_not_finite
+from srgrid.settings import Precision
 from srgrid.train.batches import Planner, Source, source, split
 from srgrid.train.checkpoint import State, floats, tell
 from srgrid.train.console import Line
