@@ -204,25 +204,31 @@ def score(
         str, typer.Option(help="JSON object, dataset, scale, method and protocol: write a cell for `grid`, no mean.")
     ] = "{}",
     define: Json = "{}",
+    metrics: Annotated[
+        str, typer.Option(help="Names, a comma between them: psnr, ssim, or module:NAME of your own.")
+    ] = "psnr,ssim",
 ) -> None:
-    """Score SR images against their originals: PSNR and SSIM per image, and the mean."""
+    """Score SR images against their originals: PSNR and SSIM (or other metrics) per image, and the mean."""
     from srgrid import protocols, scoring
+    from srgrid.metrics import get_metrics
 
+    chosen = get_metrics(name.strip() for name in metrics.split(","))
     columns = _object(cell, "--cell")
     if out:
         keep_apart(out, sr_dir, hr_dir)
     rule = protocols.get_protocol(protocol, protocols.protocols(_object(define, "--define")))
     if out and columns:
         scoring.check_cell(out, columns, scale, rule)
-    rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule)
-    shown = rows if columns else [*rows, scoring.Row("mean", *scoring.mean(rows))]
+    rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule, chosen)
+    shown = rows if columns else [*rows, scoring.Row("mean", scoring.mean(rows))]
     if out and columns:
-        scoring.write_cell(out, rows, columns, rule, sr_dir)
+        scoring.write_cell(out, rows, columns, rule, sr_dir, chosen)
     elif out:
-        scoring.write_rows(out, shown)
+        scoring.write_rows(out, shown, chosen)
     width = max(len(row.image) for row in shown)
     for row in shown:
-        print(f"{row.image:<{width}}  {row.psnr:9.4f} dB  {row.ssim:.5f}")
+        texts = (f"{row.values[m.name]:{m.printed + 7}.{m.printed + 2}f} {m.unit}".rstrip() for m in chosen)
+        print("  ".join([f"{row.image:<{width}}", *texts]))
 
 
 @app.command()

@@ -23,6 +23,7 @@ from srgrid.data.fingerprint import fingerprint
 from srgrid.degrade import DEGRADATIONS, degradation_of
 from srgrid.errors import SrgridError
 from srgrid.lock import hold
+from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
@@ -47,6 +48,7 @@ RUN = Path("results") / config["run"]
 RESOURCES = Path("resources")
 DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
 PROTOCOLS = protocols(DEFINITIONS)
+METRICS = get_metrics(config["metrics"])
 TRAINING_SET = "+".join(config["train"]["images"])
 FULL_SIZE_RECIPES = ("full", "rcan-paper", "card")
 GPU = int(
