@@ -113,3 +113,23 @@ def test_light_imports_stay_light():
         "sys.exit('torch' in sys.modules or 'datasets' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_help_text_imports_nothing_heavy():
+    """`srgrid score --help` is to take less than 0.2 s: no array package, no YAML, no validation."""
+    code = (
+        "import sys; from srgrid.cli import app; app(['score', '--help'], standalone_mode=False);"
+        "heavy = {'numpy', 'PIL', 'yaml', 'jsonschema', 'pydantic', 'rich', 'torch', 'logging', 'scipy', 'pandas'};"
+        "sys.exit(', '.join(heavy & sys.modules.keys()) or None)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Score SR images against their originals" in done.stdout
+
+
+def test_ctrl_c_says_so(tmp_path):
+    code = "from srgrid import degrade, cli\ndef stop(*_): raise KeyboardInterrupt\ndegrade.make_lr = stop\ncli.main()"
+    words = [sys.executable, "-c", code, "lr", str(tmp_path), str(tmp_path / "LR"), "--scale", "2"]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert done.returncode == 130
+    assert done.stderr.strip() == "srgrid: interrupted; nothing half-written is left"

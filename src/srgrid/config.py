@@ -21,12 +21,15 @@ _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
 _WORDS = {"true": True, "false": False, "null": None}
 
 
-def check(config: Mapping[str, Any], schema_file: Path) -> None:
-    """Raise SrgridError, with a line for every key that is unknown, missing or out of range."""
+def check(config: Mapping[str, Any], schema_file: Path, moved: Mapping[str, str] = {}) -> None:
+    """Raise SrgridError, with a line for every key that is unknown, missing or out of range.
+
+    moved: keys that stood elsewhere in earlier versions, and where what they said stands now.
+    """
     schema = _schema(schema_file)
     errors = sorted(_Validator(schema).iter_errors(_text_keys(config)), key=lambda error: list(map(str, error.path)))
     if errors:
-        lines = [line for error in errors for line in _explain(error)]
+        lines = [line for error in errors for line in _explain(error, moved)]
         raise SrgridError("config:\n" + "\n".join(f"  {line}" for line in lines))
 
 
@@ -58,7 +61,7 @@ def _coerced(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> 
         return {str(key): _coerced(item, known.get(str(key), rest), root) for key, item in value.items()}
     if isinstance(value, list):
         return [_coerced(item, schema.get("items", {}), root) for item in value]
-    wants_text = schema.get("type") == "string" or "enum" in schema
+    wants_text = schema.get("type") == "string" or isinstance(schema.get("enum", [None])[0], str)
     return _text(value) if wants_text else _plain(value)
 
 
@@ -102,17 +105,17 @@ def _text_keys(value: Any) -> Any:
     return [_text_keys(item) for item in value] if isinstance(value, list) else value
 
 
-def _explain(error: ValidationError) -> list[str]:
+def _explain(error: ValidationError, moved: Mapping[str, str]) -> list[str]:
     key = ".".join(str(part) for part in error.path)
     if error.validator == "additionalProperties" and isinstance(error.schema, Mapping):
         properties: Any = error.schema.get("properties") or {}
         known = list(properties)
         instance: Any = error.instance
-        unknown = [name for name in instance if name not in known]
-        return [f"{key + '.' if key else ''}{name}: unknown key{_hint(name, known)}" for name in unknown]
+        unknown = [f"{key}.{name}" if key else name for name in instance if name not in known]
+        return [f"{name}: is {moved[name]} now" if name in moved else _unknown(name, known) for name in unknown]
     return [f"{key or 'top level'}: {error.message}"]
 
 
-def _hint(name: str, known: list[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]}?" if near else f"; the keys here are {', '.join(known)}"
+def _unknown(key: str, known: list[str]) -> str:
+    near = difflib.get_close_matches(key.rpartition(".")[2], known, n=1)
+    return f"{key}: unknown key; " + (f"did you mean {near[0]}?" if near else f"the keys here are {', '.join(known)}")

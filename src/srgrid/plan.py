@@ -16,7 +16,7 @@ from srgrid.errors import SrgridError
 from srgrid.metrics import Score, get_metrics
 from srgrid.networks import SCALES
 from srgrid.protocols import get_protocol, protocols
-from srgrid.train.recipes import recipe
+from srgrid.train.recipes import TrainConfig, recipe
 
 BASELINE = "bicubic"
 
@@ -52,6 +52,16 @@ def weights_path(pattern: str, scale: int, basedir: Path) -> Path:
     """The file that a config's `weights` names at a scale: under the working directory, else under `basedir`."""
     given = Path(pattern.replace("{scale}", str(scale)))
     return given if given.exists() else basedir / given
+
+
+def training_settings(config: Config) -> dict[str, Any]:
+    """What a run changes of its recipe."""
+    return {"seed": config["train"]["seed"], "device": config["compute"]["device"], **config["train"]["settings"]}
+
+
+def training(config: Config) -> TrainConfig:
+    """How a run trains. Raises SrgridError for an unknown recipe, setting or value."""
+    return recipe(config["train"]["recipe"], **training_settings(config))
 
 
 def cells(config: Config, dataset: Callable[[str], Dataset]) -> list[tuple[str, int]]:
@@ -182,9 +192,7 @@ def _header_scale(file: Path) -> int | None:
 
 
 def _training(config: Config) -> Iterator[str]:
-    train = config["train"]
-    settings = {"seed": train["seed"], "device": train["device"], **train["settings"]}
-    yield from _try("train", recipe, train["recipe"], **settings)
+    yield from _try("train", training, config)
     if trained := [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]:
         for scale in config["scales"]:
             if scale not in SCALES:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,8 @@ from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
 from srgrid.made import ImageFolder, open_images, origin, read_image
 from srgrid.progress import track
+from srgrid.settings import Options as Options  # noqa: PLC0414 (also known under this module's name)
+from srgrid.settings import Precision
 
 if TYPE_CHECKING:
     from srgrid.models import Rcan
@@ -32,30 +33,6 @@ Run = Callable[[list[Array], list[str]], list[Pixels]]  # images of one size, an
 BICUBIC = "bicubic"
 _GAP = 8  # white pixels between the two halves of a comparison
 _GPU_BATCH = 16
-
-
-@dataclass(frozen=True)
-class Options:
-    """How images are enlarged and stored."""
-
-    kind: str = "8bit"  # 8bit: PNG, rounded half up; float: float32 .npy in 0..255, clamped but never rounded
-    ensemble: bool = False  # average over the 8 flips and quarter turns
-    tile: int | None = None  # side of tiles in LR pixels; None = the whole image, or as large as memory allows
-    precision: str = "auto"  # auto, fp32 or bf16
-    device: str = "auto"
-    threads: int | None = None  # of PyTorch
-    rgb_range: float | None = None  # of inputs, 1 or 255, where another project's checkpoint does not tell it
-    batch: int | None = None  # images of equal size at once; None = 1 on a CPU, up to 16 on a GPU
-
-    def __post_init__(self) -> None:
-        for field, choices in (("kind", ("8bit", "float")), ("precision", ("auto", "fp32", "bf16"))):
-            if getattr(self, field) not in choices:
-                raise SrgridError(f"{field} {getattr(self, field)!r}: choose one of {', '.join(choices)}")
-
-    @property
-    def suffix(self) -> str:
-        """Of the files written."""
-        return ".png" if self.kind == "8bit" else ".npy"
 
 
 def upscale_path(
@@ -128,12 +105,12 @@ def upscale_dir(
 
 
 def upscale_array(
-    model: Rcan, image: Array, tile: int | None = None, ensemble: bool = False, precision: str = "auto"
+    model: Rcan, image: Array, tile: int | None = None, ensemble: bool = False, precision: Precision = "auto"
 ) -> Array:
     """See `srgrid.models.inference.upscale_array`. Tiles need no overlap to choose: each layer takes what it sees."""
     from srgrid.models import inference
 
-    return inference.upscale_array(model, image, tile, ensemble, precision)  # type: ignore[arg-type]
+    return inference.upscale_array(model, image, tile, ensemble, precision)
 
 
 def side_by_side(bicubic: Array, sr: Array) -> Array:
@@ -165,7 +142,7 @@ def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) 
         torch.set_num_threads(options.threads)
     network = models.load(model, scale, options.rgb_range).to(_device(options.device))
     device = next(network.parameters()).device
-    bf16 = inference.uses_bf16(network, device, options.precision)  # type: ignore[arg-type]
+    bf16 = inference.uses_bf16(network, device, options.precision)
     made_by |= {
         "weights": network.file,
         "weights_sha256": network.sha256,

@@ -9,7 +9,6 @@ import blocks
 import pandas as pd
 import pytest
 import torch
-import typer
 import yaml
 from blocks import ROOT
 
@@ -95,8 +94,7 @@ def test_sizes_of_the_models():
 def test_each_step_of_the_workflow_is_a_command():
     files = sorted((ROOT / "workflow/rules").glob("*.smk"))
     rules = {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
-    command = typer.main.get_command(app)
-    known = set(command.commands) | set(command.commands["data"].commands)  # type: ignore[attr-defined]
+    known = set(app.commands) | set(app.commands["data"].commands)  # type: ignore[attr-defined]
     assert len(rules) >= 10
     assert rules <= known
 

@@ -135,7 +135,7 @@ def test_where_nothing_tells_the_range_it_is_asked_for(tmp_path, attention, shif
 
 
 def test_the_command_line_takes_and_records_the_range(tmp_path, lr):
-    from typer.testing import CliRunner
+    from click.testing import CliRunner
 
     torch.save(_rcan(shift=0), tmp_path / "m.pth")
     command = ["upscale", str(lr), str(tmp_path / "SR"), "--model", str(tmp_path / "m.pth"), "--scale", "2"]

@@ -93,7 +93,7 @@ def test_the_shipped_configs_have_no_fault():
 
 
 def test_values_that_arrive_as_text_get_their_types():
-    """As Snakemake hands over --config scales=[2] train='{threads: 1}' run=2024, and YAML 1e-3 and dates."""
+    """As Snakemake hands over --config scales=[2] compute='{threads: 1}' run=2024, and YAML 1e-3 and dates."""
     import datetime
 
     given = {
@@ -102,24 +102,27 @@ def test_values_that_arrive_as_text_get_their_types():
         "audit": "false",
         "mirror": None,
         "figures": {"show": {"Set5": {"baby": "null", "bird": ["1", "2", "30", "40"]}}, "crop": "48"},
-        "train": {"threads": "1", "settings": {"steps": "12", "lr": "1e-3", "augment": "false"}, "init": {"3": "2"}},
+        "train": {"settings": {"steps": "12", "lr": "1e-3", "augment": "false"}, "init": {"3": "2"}},
+        "compute": {"threads": "1", "precision": "bf16"},
+        "upscale": {"rgb_range": {"own": "255"}},
         "define_protocols": {"mine": {"shave": "3", "about": datetime.date(2020, 1, 1)}},
     }
     made = config(**given)
     check(made, SCHEMA)
     assert (made["scales"], made["run"], made["audit"], made["mirror"]) == ([2, 3], "2024", False, "")
     assert made["figures"]["show"]["Set5"] == {"baby": None, "bird": [1, 2, 30, 40]}
-    assert made["train"]["threads"] == 1
+    assert (made["compute"]["threads"], made["compute"]["precision"]) == (1, "bf16")
+    assert made["upscale"]["rgb_range"] == {"own": 255}
     assert made["train"]["init"] == {"3": 2, "4": 2}
     assert made["train"]["settings"] == {"steps": 12, "lr": 1e-3, "augment": False}
     assert made["define_protocols"]["mine"] == {"shave": 3, "about": "2020-01-01"}
 
 
 def test_what_is_no_number_stays_for_the_check_to_name():
-    made = config(scales=["two"], train={"threads": "1.5"})
+    made = config(scales=["two"], compute={"threads": "1.5"})
     with pytest.raises(SrgridError, match="'two' is not of type 'integer'") as caught:
         check(made, SCHEMA)
-    assert "train.threads: 1.5 is not of type 'integer'" in str(caught.value)
+    assert "compute.threads: 1.5 is not of type 'integer'" in str(caught.value)
 
 
 def test_the_recorded_command_is_one_that_can_be_typed(tmp_path):

@@ -2,12 +2,14 @@
 
 import csv
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 import yaml
 
 from srgrid.config import check
+from srgrid.configuration import MOVED
 from srgrid.errors import SrgridError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,10 +50,9 @@ def test_every_key_of_the_config_is_commented_and_known():
     schema = yaml.safe_load(SCHEMA.read_text())
     assert set(schema["properties"]) == set(CONFIG)
     lines = (ROOT / "config.yaml").read_text().splitlines()
-    for number, line in enumerate(lines):
-        if re.match(r"\s*[a-z_]+:", line) and not re.match(r"(train|upscale|figures|datasets|scales):", line.strip()):
-            before = [text.strip() for text in lines[max(0, number - 1) : number]]
-            assert before[0].startswith("#") or before[0].startswith(("datasets:", "define_protocols:")), line
+    for before, line in pairwise(lines):
+        if re.match(r"\s*[a-z_]+: ", line):
+            assert before.strip().startswith("#"), line
 
 
 def test_every_rule_has_log_benchmark_and_conda():
@@ -66,14 +67,17 @@ def test_every_rule_has_log_benchmark_and_conda():
     [
         ({"scalez": [2]}, "scalez: unknown key; did you mean scales?"),
         ({"run": "../escape"}, "run:"),
-        ({"train": {**CONFIG["train"], "device": "tpu"}}, "train.device: 'tpu' is not one of"),
+        ({"compute": {**CONFIG["compute"], "device": "tpu"}}, "compute.device: 'tpu' is not one of"),
+        ({"train": {**CONFIG["train"], "threads": 4}}, "train.threads: is compute.threads now"),
+        ({"train": {**CONFIG["train"], "device": "cpu"}}, "train.device: is compute.device now"),
+        ({"upscale": {**CONFIG["upscale"], "precision": "bf16"}}, "upscale.precision: is compute.precision now"),
         ({"datasets": []}, "datasets:"),
         ({"scales": [2, 2]}, "scales:"),
     ],
 )
 def test_messages_name_the_key(change, words):
     with pytest.raises(SrgridError) as caught:
-        check({**CONFIG, **change}, SCHEMA)
+        check({**CONFIG, **change}, SCHEMA, MOVED)
     assert words in str(caught.value)
 
 

@@ -216,7 +216,7 @@ def test_a_result_of_other_code_is_made_again(finished, tmp_path):
 
 
 def test_values_of_the_command_line_get_their_types(finished):
-    words = ["--config", "scales=[2]", "train={threads: 1}", "audit=false", "run=2024"]
+    words = ["--config", "scales=[2]", "compute={threads: 1}", "audit=false", "run=2024"]
     done = run(finished, "--dry-run", *words)
     assert done.returncode == 0, done.stderr
     assert "results/2024/" in done.stdout + done.stderr

@@ -18,6 +18,7 @@ from srgrid import plan
 from srgrid.choices import choice_definitions, choices
 from srgrid.code import code_identity
 from srgrid.config import check, coerced
+from srgrid.configuration import MOVED
 from srgrid.data import registry
 from srgrid.data.fingerprint import fingerprint
 from srgrid.degrade import DEGRADATIONS, degradation_of
@@ -40,7 +41,7 @@ def or_stop(function, *arguments, **options):
 
 SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
 config.update(or_stop(coerced, config, SCHEMA))
-or_stop(check, config, SCHEMA)
+or_stop(check, config, SCHEMA, MOVED)
 MIRROR = config["mirror"] or os.environ.get("SRGRID_MIRROR")
 or_stop(plan.require, config, choice_definitions(), MIRROR, model_names(), Path(workflow.basedir))
 
@@ -50,10 +51,8 @@ DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
 PROTOCOLS = protocols(DEFINITIONS)
 METRICS = get_metrics(config["metrics"])
 TRAINING_SET = "+".join(config["train"]["images"])
-FULL_SIZE_RECIPES = ("full", "rcan-paper", "card")
-GPU = int(
-    config["train"]["device"] == "cuda" or (config["train"]["device"] == "auto" and bool(shutil.which("nvidia-smi")))
-)
+COMPUTE = config["compute"]
+GPU = int(COMPUTE["device"] == "cuda" or (COMPUTE["device"] == "auto" and bool(shutil.which("nvidia-smi"))))
 
 
 @functools.cache
@@ -222,7 +221,7 @@ def hold_folder():
 
 
 def warn_of_months():
-    if trained_weights() and not GPU and config["train"]["recipe"] in FULL_SIZE_RECIPES:
+    if trained_weights() and not GPU and plan.training(config).takes_a_gpu:
         logger.warning(
             f"No GPU here (no nvidia-smi): with recipe {config['train']['recipe']!r}, training takes months on a CPU."
             " config/published.yaml is a run that trains nothing."

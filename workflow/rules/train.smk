@@ -30,16 +30,14 @@ rule train:
         RUN / "benchmarks" / "train" / "{model}_x{scale}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: config["train"]["threads"]
+    threads: COMPUTE["threads"]
     resources:
         gpu=GPU,
     params:
         state=str(RUN / "state" / "{model}_x{scale}"),
         recipe=config["train"]["recipe"],
         # No function of threads: Snakemake compares only params that derive from nothing else.
-        settings=lambda w: json.dumps(
-            {"seed": config["train"]["seed"], "device": config["train"]["device"], **config["train"]["settings"]}
-        ),
+        settings=lambda w: json.dumps(plan.training_settings(config)),
         init=lambda wildcards, input: f"--init {shlex.quote(str(input.init))}" if input.init else "",
     shell:
         "srgrid train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"

@@ -10,7 +10,7 @@ rule upscale:
         RUN / "benchmarks" / "upscale" / "{model}_{degradation}-8bit_{dataset}_x{scale}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: lambda w: 1 if w.model == BASELINE else config["train"]["threads"]
+    threads: lambda w: 1 if w.model == BASELINE else COMPUTE["threads"]
     resources:
         gpu=lambda w: 0 if w.model == BASELINE else GPU,
     params:
@@ -19,8 +19,8 @@ rule upscale:
         weights_sha256=lambda w: given_digest(w.model, w.scale),
         rgb_range=lambda w: rgb_range(w.model),
         model=lambda w, input: input.weights or w.model,
-        device=config["train"]["device"],
-        precision=config["upscale"]["precision"],
+        device=COMPUTE["device"],
+        precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
     shell:
         "srgrid upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
@@ -42,6 +42,6 @@ use rule upscale as upscale_float with:
         weights_sha256=lambda w: given_digest(w.model, w.scale),
         rgb_range=lambda w: rgb_range(w.model),
         model=lambda w, input: input.weights or w.model,
-        device=config["train"]["device"],
-        precision=config["upscale"]["precision"],
+        device=COMPUTE["device"],
+        precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",

@@ -37,9 +37,7 @@ def fetch(
     folder = sources.mirror_folder(mirror)
     entry = registry.resolve(name, folder, extra)
     taken_from = fingerprint(name, folder, extra)
-    for leaf in sources.leaves(entry, extra):
-        if origin := sources.at_hand(leaf.entry, folder):
-            keep_apart(Path(out_dir), *{file.parent for file in origin.files}, *origin.files)
+    _keep_apart_from_origins(Path(out_dir), entry, folder, extra)
     with staged_dir(Path(out_dir)) as staged:
         entries: Entries = {}
         origins: dict[str, str] = {}
@@ -58,6 +56,14 @@ def fetch(
             "code": code_identity("srgrid.data.fetch"),
         }
         write_manifest(staged, made_by, entries)
+
+
+def _keep_apart_from_origins(
+    out_dir: Path, entry: Dataset, mirror: Path | None, extra: Mapping[str, Any] | None
+) -> None:
+    for leaf in sources.leaves(entry, extra):
+        if origin := sources.at_hand(leaf.entry, mirror):
+            keep_apart(out_dir, *{file.parent for file in origin.files}, *origin.files)
 
 
 def _take_leaf(leaf: Leaf, out: Path, mirror: Path | None, threads: int | None) -> tuple[Entries, str]:

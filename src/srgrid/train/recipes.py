@@ -4,50 +4,78 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from types import NoneType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from srgrid.errors import SrgridError
+from srgrid.settings import Precision, setting, told
+
+_COUNT = {"minimum": 1, "maximum": 10**12}
+_SIDE = {"minimum": 1, "maximum": 2**16}
+_POSITIVE = {"minimum": 0, "maximum": 1e38}  # fp32 ends at 3.4e38
+_SHARE = {"minimum": 0, "maximum": 1}
+_BELOW_1 = {"minimum": 0, "exclusiveMaximum": 1}
 
 
+# A seed fits torch's generators; most other bounds only tell slips of the hand from settings.
 @dataclass(frozen=True)
 class TrainConfig:
     """Everything that decides how a model is trained. Exactly one of steps, minutes and epochs is the budget."""
 
-    steps: int | None = None
-    minutes: float | None = None  # wall time of training itself, start-up included, over all interruptions
-    epochs: int | None = None  # passes over the crops; only with five-crop sampling
+    steps: int | None = setting(None, "Budget in steps.", **_COUNT)
+    minutes: float | None = setting(
+        None,
+        "Budget in minutes of wall time of training itself, start-up included, over all interruptions.",
+        minimum=0,
+        maximum=10**9,
+    )
+    epochs: int | None = setting(None, "Budget in passes over the crops; only with five-crop sampling.", **_COUNT)
 
-    batch: int = 16  # over all processes
-    patch: int = 48  # side of the LR patch in pixels
-    sampling: Literal["area", "five-crop"] = "area"  # every position of the set equally likely; or one patch a crop
-    augment: bool = True  # the 8 flips and quarter turns
+    batch: int = setting(16, "Patches of a step, over all processes.", **_SIDE)
+    patch: int = setting(48, "Side of the LR patch in pixels.", **_SIDE)
+    sampling: Literal["area", "five-crop"] = setting(
+        "area", "area: every position of the set is equally likely; five-crop: one patch a crop."
+    )
+    augment: bool = setting(True, "The 8 flips and quarter turns.")
 
-    optimiser: Literal["adam", "adamw", "muon"] = "adam"  # muon: Adam for what is no matrix
-    lr: float = 1e-3
-    weight_decay: float = 0.0  # adamw only
-    schedule: Literal["cosine", "step"] = "cosine"
-    warmup: float = 0.02  # share of the budget over which lr rises from 0
-    decay_at: tuple[float, ...] = (0.8,)  # step schedule: shares of the budget after which lr is multiplied ...
-    decay_by: float = 0.1  # ... by this
-    clip: float = 0.5  # largest norm of the gradient; 0 = off
-    ema: float = 0.999  # decay of the averaged weights that are validated and exported; 0 = off
+    optimiser: Literal["adam", "adamw", "muon"] = setting("adam", "muon: Adam for what is no matrix.")
+    lr: float = setting(1e-3, "Learning rate at its highest.", **_POSITIVE)
+    weight_decay: float = setting(0.0, "adamw only.", **_POSITIVE)
+    schedule: Literal["cosine", "step"] = setting("cosine", "How the learning rate falls.")
+    warmup: float = setting(0.02, "Share of the budget over which lr rises from 0.", **_BELOW_1)
+    decay_at: tuple[float, ...] = setting(
+        (0.8,), "Step schedule: shares of the budget after which lr is multiplied by decay_by.", **_SHARE
+    )
+    decay_by: float = setting(0.1, "Step schedule: what lr is multiplied by.", **_SHARE)
+    clip: float = setting(0.5, "Largest norm of the gradient; 0: off.", **_POSITIVE)
+    ema: float = setting(0.999, "Decay of the averaged weights that are validated and exported; 0: off.", **_BELOW_1)
 
-    precision: Literal["auto", "fp32", "bf16"] = "auto"
-    channels_last: bool = True
-    compile: Literal["auto", "on", "off"] = "auto"
-    device: str = "auto"
-    threads: int = 0  # CPU threads; 0 = as many as torch takes by itself
+    precision: Precision = setting("auto", "What training computes in; auto: bf16 where the hardware does.")
+    channels_last: bool = setting(True, "Memory layout; moves the last bits alone.")
+    compile: Literal["auto", "on", "off"] = setting(
+        "auto", "torch.compile; auto: on a GPU, and on a CPU where the training is long enough to gain by it."
+    )
+    device: str = setting("auto", "auto, cpu or cuda. In the workflow: compute.device.")
+    threads: int = setting(
+        0,
+        "CPU threads; 0: as many as torch takes by itself. In the workflow: compute.threads.",
+        minimum=0,
+        maximum=4096,
+    )
 
-    seed: int = 0
-    held_out: int = 8  # images of the pack kept for validation, evenly spaced
-    validate_every: int = 500  # steps
-    checkpoint_every: int = 500  # steps
-    log_every: int = 50  # steps
-    export: Literal["last", "best"] = "last"  # best: by PSNR on the held-out images
-    dtype: Literal["fp32", "fp16"] = "fp32"  # of the exported weights
-    tensorboard: bool = True
+    seed: int = setting(
+        0, "Fixes initial weights, crops and augmentation. In the workflow: train.seed.", minimum=0, maximum=2**63 - 1
+    )
+    held_out: int = setting(8, "Images of the pack kept for validation, evenly spaced.", minimum=0, maximum=10**6)
+    validate_every: int = setting(500, "Steps between validations.", **_COUNT)
+    checkpoint_every: int = setting(500, "Steps between checkpoints.", **_COUNT)
+    log_every: int = setting(50, "Steps between lines of the log.", **_COUNT)
+    export: Literal["last", "best"] = setting(
+        "last", "Which weights are written; best: by PSNR on the held-out images."
+    )
+    dtype: Literal["fp32", "fp16"] = setting("fp32", "Of the exported weights.")
+    tensorboard: bool = setting(True, "Write TensorBoard files into the state folder.")
 
     def __post_init__(self) -> None:
         _check(self)
@@ -69,6 +97,11 @@ class TrainConfig:
         kept = {key: value for key, value in asdict(self).items() if key not in silent}
         return kept | {"precision": precision or self.precision}
 
+    @property
+    def takes_a_gpu(self) -> bool:
+        """Whether the budget is one that takes a CPU weeks or months."""
+        return (self.steps or 0) >= 10**5 or (self.epochs or 0) >= 100
+
 
 _ROUNDING = ("compile", "channels_last")
 
@@ -88,23 +121,6 @@ def as_now(found: Any, wanted: Mapping[str, Any]) -> Any:
     return kept | ({"precision": wanted.get("precision")} if kept.get("precision") == "auto" else {})
 
 
-# Least and largest value. A seed fits torch's generators; the other bounds only tell slips of the
-# hand from settings.
-_RANGES: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("steps", "epochs", "validate_every", "checkpoint_every", "log_every"), (1, 10**12)),
-    **dict.fromkeys(("batch", "patch"), (1, 2**16)),
-    **dict.fromkeys(("lr", "weight_decay", "clip"), (0, 1e38)),  # fp32 ends at 3.4e38
-    "minutes": (0, 10**9),
-    "held_out": (0, 10**6),
-    "threads": (0, 4096),
-    "seed": (0, 2**63 - 1),
-    "warmup": (0, 1),
-    "ema": (0, 1),
-    "decay_at": (0, 1),
-    "decay_by": (0, 1),
-}
-
-
 def _check(config: TrainConfig) -> None:
     """Raise SrgridError with all that is wrong."""
     hints = get_type_hints(TrainConfig)
@@ -114,7 +130,10 @@ def _check(config: TrainConfig) -> None:
         for field, expected in typed.items()
         if expected
     ]
-    faults += [fault for field in _RANGES if not typed[field] for fault in _out_of_range(config, field)]
+    rules = {name: one.metadata["rule"] for name, one in told(TrainConfig).items() if not typed[name]}
+    faults += [
+        fault for name, rule in rules.items() if rule for fault in _out_of_range(name, getattr(config, name), rule)
+    ]
     budgets = [b for b in (config.steps, config.minutes, config.epochs) if b is not None]
     if len(budgets) != 1 or budgets == [0]:
         faults.append("training budget: give exactly one of steps, minutes and epochs, and a positive number")
@@ -143,19 +162,18 @@ def _wrong_type(value: Any, hint: Any) -> str | None:
     return None if type(value) is hint else names[hint]
 
 
-def _out_of_range(config: TrainConfig, field: str) -> list[str]:
-    given = getattr(config, field)
-    low, high = _RANGES[field]
-    values = given if isinstance(given, tuple) else (given,)
-    if any(value is not None and value < low for value in values):
-        rule = "not be negative" if low == 0 else f"be at least {low}"
-    elif field in ("warmup", "ema") and given >= high:
-        rule = "be below 1 (shares lie in 0..1, 1 excluded)"
-    elif any(value is not None and value > high for value in values):
-        rule = f"be at most {high}"
+def _out_of_range(name: str, given: Any, rule: Mapping[str, float]) -> list[str]:
+    values = [value for value in (given if isinstance(given, tuple) else (given,)) if value is not None]
+    low, high, below = rule["minimum"], rule.get("maximum", math.inf), rule.get("exclusiveMaximum", math.inf)
+    if any(value < low for value in values):
+        must = "not be negative" if low == 0 else f"be at least {low}"
+    elif any(value >= below for value in values):
+        must = f"be below {below} (shares lie in 0..1, 1 excluded)"
+    elif any(value > high for value in values):
+        must = f"be at most {high}"
     else:
         return []
-    return [f"training option {field}: must {rule}, {_shown(given)} is wrong"]
+    return [f"training option {name}: must {must}, {_shown(given)} is wrong"]
 
 
 def _shown(value: Any) -> str:
@@ -196,7 +214,7 @@ def recipe(name: str, **changes: Any) -> TrainConfig:
     if name not in RECIPES:
         raise SrgridError(f"recipe {name!r}: unknown; known recipes are {', '.join(RECIPES)}")
     changes = {key: value for key, value in changes.items() if value is not None}
-    known = [field.name for field in fields(TrainConfig)]
+    known = list(told(TrainConfig))
     if unknown := sorted(changes.keys() - set(known), key=str):
         names = ", ".join(map(repr, unknown))
         raise SrgridError(f"training option {names}: unknown; known options are {', '.join(known)}")

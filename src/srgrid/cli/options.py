@@ -1,0 +1,82 @@
+"""Kinds of arguments and options that several commands take."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from srgrid.errors import SrgridError
+from srgrid.settings import schema, told
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+PATH = click.Path(path_type=Path)
+scale = click.option("--scale", "-s", type=click.IntRange(min=1), required=True, help="Scale factor.")
+
+
+class Json(click.ParamType[Any]):
+    """A JSON object, or list, as Python's."""
+
+    def __init__(self, kind: type[dict[str, Any]] | type[list[Any]]) -> None:
+        self.kind = kind
+        self.name = "object" if kind is dict else "list"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Raises SrgridError, naming the option, for anything else."""
+        option = param.opts[0] if param else self.name
+        if isinstance(value, self.kind):
+            return value
+        try:
+            loaded = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise SrgridError(f"{option}: not JSON ({error})") from None
+        if not isinstance(loaded, self.kind):
+            raise SrgridError(f"{option}: expected a JSON {self.name}, got {value}")
+        return loaded
+
+
+def json_option(flag: str, about: str, kind: type[dict[str, Any]] | type[list[Any]] = dict) -> Callable[..., Any]:
+    """An option that takes JSON: an empty object, or list, if it is not given."""
+    return click.option(flag, type=Json(kind), default=json.dumps(kind()), help=about)
+
+
+def config_option(flag: str) -> Callable[..., Any]:
+    """An option that the workflow fills from its config."""
+    return json_option(flag, "JSON object, from the workflow's config.")
+
+
+def settings_of(record: type, *names: str, unset: bool = False) -> Callable[[Function], Function]:
+    """Options that set fields of a record of settings, which has their meaning, and their default unless `unset`."""
+    rules = schema(record)["properties"]
+
+    def add(function: Function) -> Function:
+        for name in reversed(names):
+            one, rule = told(record)[name], rules[name]
+            rule = rule | rule.get("oneOf", [rule])[0]
+            kinds = {"integer": click.IntRange(min=rule.get("minimum")), "number": float, "boolean": bool}
+            words = f"{', '.join(rule['enum'])}: " if "enum" in rule else ""
+            function = click.option(
+                f"--{name.replace('_', '-')}",
+                type=kinds.get(rule.get("type"), str),
+                is_flag=rule.get("type") == "boolean",
+                default=None if unset else one.default,
+                help=words + one.metadata["about"],
+            )(function)
+        return function
+
+    return add
+
+
+def pairs(given: Sequence[str], option: str, form: str = "METHOD=FOLDER") -> dict[str, Path]:
+    """The names and paths of options of the form NAME=PATH. Raises SrgridError for another form or a name twice."""
+    found: dict[str, Path] = {}
+    for text in given:
+        name, equals, path = text.partition("=")
+        if not equals or name in found:
+            raise SrgridError(f"{option}: expected {form}, each once, got {text!r}")
+        found[name] = Path(path)
+    return found

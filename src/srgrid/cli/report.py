@@ -1,0 +1,115 @@
+"""Commands from tables and images to the card."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from srgrid.cli.options import PATH, config_option, json_option, pairs, scale
+from srgrid.errors import SrgridError
+from srgrid.files import keep_apart
+
+
+@click.command()
+@click.argument("scores", type=PATH, help="scores.csv of the run.")
+@click.argument("hr_dir", type=PATH, help="HR images.")
+@click.argument("out", type=PATH, help="The figure, .png; .pdf and .json are written beside it.")
+@scale
+@click.option("--dataset", required=True)
+@click.option("--protocol", required=True)
+@click.option("--sr", multiple=True, required=True, help="METHOD=FOLDER of SR images; in the order shown.")
+@click.option("--previews", type=PATH, required=True, help="Folder to make for the page's compare view.")
+@click.option("--crop", type=int, help="Side of the crop in HR pixels.")
+@click.option("--count", type=click.IntRange(min=1), default=3, help="Images in the compare view.")
+@click.option("--whole/--no-whole", default=True, help="Show the whole image beside its crops.")
+@json_option("--show", "JSON object: images to show, each with [x, y, width, height] or null.")
+def figure(
+    scores: Path,
+    hr_dir: Path,
+    out: Path,
+    scale: int,
+    dataset: str,
+    protocol: str,
+    sr: tuple[str, ...],
+    previews: Path,
+    crop: int | None,
+    count: int,
+    whole: bool,
+    show: dict[str, Any],
+) -> None:
+    """Draw a data set's comparison figure and prepare the page's previews."""
+    from srgrid.report.figures import figure as draw
+    from srgrid.report.previews import previews as prepare
+
+    if out.suffix != ".png":
+        raise SrgridError(f"{out}: a figure is written as .png, with .pdf and .json beside it; choose such a name")
+    folders = pairs(sr, "--sr")
+    draw(
+        scores,
+        hr_dir,
+        folders,
+        dataset=dataset,
+        scale=scale,
+        protocol=protocol,
+        out_png=out,
+        out_pdf=out.with_suffix(".pdf"),
+        out_json=out.with_suffix(".json"),
+        images=list(show) or None,
+        crops={image: tuple(box) for image, box in show.items() if box},
+        crop_side=crop,
+        whole=whole,
+    )
+    prepare(
+        scores,
+        hr_dir,
+        folders,
+        dataset=dataset,
+        scale=scale,
+        protocol=protocol,
+        out_dir=previews,
+        count=count,
+        crop_side=crop,
+    )
+
+
+@click.command()
+@click.argument("out", type=PATH, help="provenance.json, beside the run's tables.")
+@click.option("--input", "inputs", type=PATH, multiple=True, required=True, help="Folders of HR images.")
+@config_option("--config")
+@click.option("--weights", multiple=True, metavar="METHOD:SCALE=FILE", help="Weights that were used.")
+@json_option("--missing", "JSON list of cells that are not run, and why.", list)
+@click.option("--command", default="", help="What re-makes the run.")
+def provenance(
+    out: Path,
+    inputs: tuple[Path, ...],
+    config: dict[str, Any],
+    weights: tuple[str, ...],
+    missing: list[Any],
+    command: str,
+) -> None:
+    """Write down what made a run's results: versions, commit, config, hardware, digests."""
+    from srgrid.provenance import write_provenance
+
+    used = {}
+    for name, path in pairs(weights, "--weights", "METHOD:SCALE=FILE").items():
+        method, _, factor = name.rpartition(":")
+        if not method or not factor.isdecimal():
+            raise SrgridError(f"--weights: expected METHOD:SCALE=FILE, got {name}={path}")
+        used[method, int(factor)] = path
+    keep_apart(out, *inputs, *used.values())
+    write_provenance(out, config, list(inputs), used, missing, command)
+
+
+@click.command()
+@click.argument("run_dir", type=PATH, help="A run's results.")
+@click.option("--templates", type=PATH, help="Folder of Jinja2 templates that replace ours.")
+def card(run_dir: Path, templates: Path | None) -> None:
+    """Render the model card (Markdown and HTML) and the grid for papers (LaTeX, CSV) from a run's tables alone."""
+    from srgrid.report.card import build_card
+    from srgrid.report.grid import latex, wide
+
+    latex(run_dir / "grid.csv", run_dir / "grid.tex")
+    wide(run_dir / "grid.csv", run_dir / "grid_wide.csv")
+    build_card(run_dir, templates=templates)

@@ -1,0 +1,83 @@
+"""Commands from images to tables."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from srgrid.cli.options import PATH, config_option, json_option, scale
+from srgrid.files import keep_apart
+
+
+@click.command()
+@click.argument("sr_dir", type=PATH, help="SR images.")
+@click.argument("hr_dir", type=PATH, help="HR images of the same names.")
+@scale
+@click.option("--protocol", default="rgb8", help="rgb8, luma8, super-image or one of --define.")
+@click.option("--out", type=PATH, help="Write the rows and the mean as CSV.")
+@json_option("--cell", "JSON object, dataset, scale, method and protocol: write a cell for `grid`, no mean.")
+@config_option("--define")
+@click.option("--metrics", default="psnr,ssim", help="psnr, ssim, or module:NAME of your own, a comma between them.")
+def score(
+    sr_dir: Path,
+    hr_dir: Path,
+    scale: int,
+    protocol: str,
+    out: Path | None,
+    cell: dict[str, Any],
+    define: dict[str, Any],
+    metrics: str,
+) -> None:
+    """Score SR images against their originals: PSNR and SSIM (or other metrics) per image, and the mean."""
+    from srgrid import protocols, scoring
+    from srgrid.metrics import get_metrics
+
+    chosen = get_metrics(name.strip() for name in metrics.split(","))
+    if out:
+        keep_apart(out, sr_dir, hr_dir)
+    rule = protocols.get_protocol(protocol, protocols.protocols(define))
+    if out and cell:
+        scoring.check_cell(out, cell, scale, rule)
+    rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule, chosen)
+    shown = rows if cell else [*rows, scoring.Row("mean", scoring.mean(rows))]
+    if out and cell:
+        scoring.write_cell(out, rows, cell, rule, sr_dir, chosen)
+    elif out:
+        scoring.write_rows(out, shown, chosen)
+    width = max(len(row.image) for row in shown)
+    for row in shown:
+        texts = (f"{row.values[m.name]:{m.printed + 7}.{m.printed + 2}f} {m.unit}".rstrip() for m in chosen)
+        print("  ".join([f"{row.image:<{width}}", *texts]))
+
+
+@click.command()
+@click.argument(
+    "parts", type=PATH, nargs=-1, required=True, help="Score files made by `score --cell`, their records beside them."
+)
+@click.option(
+    "--out-dir", type=PATH, required=True, help="Folder for scores.csv, grid.csv, intervals.csv and their record."
+)
+@config_option("--order")
+def grid(parts: tuple[Path, ...], out_dir: Path, order: dict[str, Any]) -> None:
+    """Collect scores into scores.csv, and the grid and its confidence intervals from them alone."""
+    from srgrid.report.grid import make_grid
+
+    for name in ("scores.csv", "grid.csv", "intervals.csv"):
+        keep_apart(out_dir / name, *parts)
+    make_grid(list(parts), out_dir, order or None)
+
+
+@click.command()
+@click.argument("run_dir", type=PATH, help="A run's results: grid.csv and scores.csv.")
+@click.argument(
+    "parts", type=PATH, nargs=-1, required=True, help="Score files of bicubic under the choices' protocols."
+)
+def audit(run_dir: Path, parts: tuple[Path, ...]) -> None:
+    """Hold the grid against the published one, cell by cell, and measure what each protocol choice is worth."""
+    from srgrid.report.audit import write_audit
+
+    for name in ("audit.csv", "effects.csv", "columns.csv"):
+        keep_apart(run_dir / name, *parts)
+    write_audit(run_dir, list(parts))

@@ -1,0 +1,149 @@
+"""config.yaml, each key told once: type, default, range, meaning (see `srgrid.settings`)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Annotated, Any, Literal
+
+from srgrid.settings import Device, Precision, Rule, setting
+
+Name = Annotated[str, Rule(pattern="^[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
+Names = Annotated[list[Name], Rule(minItems=1, uniqueItems=True)]
+MetricName = Annotated[str, Rule(pattern="^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_]*)?$")]
+Scale = Annotated[int, Rule(minimum=2, maximum=8)]
+Box = Annotated[list[Annotated[int, Rule(minimum=0)]], Rule(minItems=4, maxItems=4)]
+# Texts stay texts, whatever they look like; other fields become what they spell.
+ProtocolFields = Annotated[dict[str, Any], Rule(properties={"base": {"type": "string"}, "about": {"type": "string"}})]
+
+# Keys that stood elsewhere in earlier versions.
+MOVED = {
+    "train.device": "compute.device",
+    "train.threads": "compute.threads",
+    "upscale.precision": "compute.precision",
+}
+
+
+@dataclass(frozen=True)
+class Train:
+    """What is trained, and how."""
+
+    images: Names = setting(["DIV2K"], "Data sets that are packed into the training set.")
+    recipe: str = setting("full", "A named recipe (see docs/training.md) ...")
+    settings: dict[str, Any] = setting(
+        {}, "... and what this run changes of it, for example {steps: 200000, batch: 32}: see docs/settings.md."
+    )
+    init: dict[str, Annotated[int, Rule(minimum=2)]] = setting(
+        {3: 2, 4: 2},
+        "Warm starts: the trunk of scale 3 and 4 comes from the trained x2 model. {} trains each scale from nothing.",
+    )
+    seed: int = setting(0, "Fixes initial weights, crops and augmentation.", minimum=0)
+
+
+@dataclass(frozen=True)
+class Compute:
+    """With what one job computes, be it a training or an upscaling."""
+
+    device: Device = setting("auto", "auto takes a GPU if there is one; cpu and cuda insist.")
+    threads: int = setting(2, "CPU threads of one training or one upscaling.", minimum=1)
+    precision: Precision = setting(
+        "fp32",
+        "Of upscaling: fp32, bf16, or auto: bf16 where the hardware computes in it. A training's is its recipe's; "
+        "train.settings can change it.",
+    )
+
+
+@dataclass(frozen=True)
+class Upscale:
+    """How networks enlarge."""
+
+    ensemble: bool = setting(False, "x8 self-ensemble: about +0.1 dB for eight times the work.")
+    rgb_range: dict[str, Literal[1, 255]] = setting(
+        {},
+        "The range, 1 or 255, that another project's network computes in, by method, where its weights file does not "
+        "tell: {my-rcan: 255}",
+    )
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What the figures and the card's compare view show."""
+
+    crop: int = setting(
+        64,
+        "Side of the enlarged crop, in HR pixels, where the crop is chosen automatically: where the methods differ "
+        "most.",
+        minimum=16,
+    )
+    whole: bool = setting(
+        True, "Show the whole image beside its crops. Turn it off for figures of images that you may not pass on."
+    )
+    show: dict[str, Annotated[dict[str, Box | None], Rule(minProperties=1)]] = setting(
+        {},
+        "Images shown in a data set's figures instead of those of largest gain, median and largest loss, each with its "
+        "crop [x, y, width, height] in HR pixels, or null for an automatic one: "
+        "{Set5: {butterfly: [90, 60, 64, 64], bird: null}}",
+    )
+    images: int = setting(3, "Images per cell that the card's compare view holds.", minimum=1)
+
+
+@dataclass(frozen=True)
+class Config:
+    """config.yaml: what a run of the workflow is told."""
+
+    run: str = setting(
+        "benchmark",
+        "Results go to results/<run>; images and LR images in resources/ are shared between runs.",
+        pattern="^[A-Za-z0-9][A-Za-z0-9._-]*$",
+    )
+    mirror: str = setting(
+        "",
+        "A folder laid out NAME/HR/* with images you already have, used instead of downloads. Empty: the environment "
+        "variable SRGRID_MIRROR, and without that the public hosts.",
+    )
+    datasets: Names = setting(
+        ["Set5", "Set14", "BSD100", "Urban100", "Urban100-half"],
+        "The rows of the grid: test sets (see `srgrid data list`) ...",
+    )
+    scales: Annotated[list[Scale], Rule(minItems=1, uniqueItems=True)] = setting([2, 3, 4], "... and scales.")
+    methods: Names = setting(
+        ["bicubic", "rcan-bam"],
+        "The columns of the grid: bicubic, and models. A model is trained here unless `weights` names files for it.",
+    )
+    protocols: Names = setting(
+        ["rgb8", "luma8", "super-image"],
+        "How SR is compared with HR (see docs/protocols.md). The first is the one figures and the card's headline use.",
+    )
+    metrics: Annotated[list[MetricName], Rule(minItems=1, uniqueItems=True)] = setting(
+        ["psnr", "ssim"],
+        "What SR and HR are compared by (see docs/protocols.md): psnr, ssim, or `module:NAME` of a metric of your own. "
+        "The first is the headline: its gain over bicubic is shown, and by it the images that are shown are chosen.",
+    )
+    define_protocols: dict[Name, ProtocolFields] = setting(
+        {},
+        "Your own protocols, by name; use them above. A protocol changes fields of a base, for example\n"
+        "  no-shave: {base: rgb8, shave: 0}",
+    )
+    define_datasets: dict[Name, dict[str, Any]] = setting({}, "Your own data sets, by name (see docs/data.md).")
+    weights: dict[Name, Annotated[str, Rule(minLength=1)]] = setting(
+        {},
+        "Weights that are used instead of training, by method; {scale} is put in. For example\n"
+        "  rcan-bam-s: models/rcan-bam-s_x{scale}.safetensors",
+    )
+    train: Train = setting(Train(), "The training of the models that no weights are given for.")
+    compute: Compute = setting(Compute(), "With what one job computes.")
+    upscale: Upscale = setting(Upscale(), "How networks enlarge.")
+    figures: Figures = setting(Figures(), "What the figures and the card's compare view show.")
+    audit: bool = setting(
+        True,
+        "Hold the grid against the published one and measure every protocol choice (scores bicubic under eight more "
+        "protocols).",
+    )
+    templates: str = setting(
+        "",
+        "A folder of Jinja2 templates that replace those of src/srgrid/report/templates, file by file. Empty: none.",
+    )
+
+
+def defaults() -> dict[str, Any]:
+    """The configuration of a run that is told nothing."""
+    return asdict(Config())
