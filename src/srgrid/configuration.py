@@ -79,11 +79,27 @@ class Figures:
     )
     show: dict[str, Annotated[dict[str, Box | None], Rule(minProperties=1)]] = setting(
         {},
-        "Images shown in a data set's figures instead of those of largest gain, median and largest loss, each with its "
-        "crop [x, y, width, height] in HR pixels, or null for an automatic one: "
+        "Images shown in a data set's figures, and first in the card's compare view, instead of those of largest gain, "
+        "median and largest loss, each with its crop [x, y, width, height] in HR pixels, or null for an automatic one: "
         "{Set5: {butterfly: [90, 60, 64, 64], bird: null}}",
     )
     images: int = setting(3, "Images per cell that the card's compare view holds.", minimum=1)
+
+
+@dataclass(frozen=True)
+class Card:
+    """What the card says beyond the run's records."""
+
+    title: str = setting("", "Empty: the run's name.")
+    authors: list[str] = setting([], "Names, in order.")
+    licence: str = setting(
+        "",
+        "Of the weights that this card is published with, as the Hugging Face Hub writes it, for example mit. Empty: "
+        "what the weights' records say, if all say the same.",
+    )
+    description: str = setting("", "What this model or comparison is, in your own words.")
+    citation: str = setting("", "BibTeX entries of your own work.")
+    notes: list[str] = setting([], "What readers of these numbers must know, one sentence or more each.")
 
 
 @dataclass(frozen=True)
@@ -138,6 +154,7 @@ class Config:
         "Hold the grid against the published one and measure every protocol choice (scores bicubic under eight more "
         "protocols).",
     )
+    card: Card = setting(Card(), "What the card says beyond the run's records.")
     templates: str = setting(
         "",
         "A folder of Jinja2 templates that replace those of src/srgrid/report/templates, file by file. Empty: none.",

@@ -22,6 +22,7 @@ from srgrid.files import staged_file
 
 CELL = ["dataset", "scale", "method", "protocol"]
 TABLES = "tables.json"
+SELECTION = ".selection.json"  # end of the name of a selection, beside its figure
 TABLE_NAMES = ("grid.csv", "scores.csv", "intervals.csv")
 _SEAL = "record_sha256"
 _GRID_AGAIN = "make the grid again (srgrid grid)"
@@ -39,10 +40,15 @@ def file_digest(path: str | os.PathLike[str]) -> str:
 
 
 def write_record(path: Path, kind: str, record: Mapping[str, Any]) -> None:
-    """Write a record of a kind (cell, tables, audit, figure, previews, provenance) with its own digest."""
-    content = json.loads(json.dumps({**record, "kind": kind}, allow_nan=False))
+    """Write a record of a kind (see records.schema.yaml) with its own digest."""
     with staged_file(Path(path)) as staged:
-        staged.write_text(json.dumps({**content, _SEAL: _seal(content)}, indent=1, sort_keys=True) + "\n")
+        staged.write_text(json.dumps(sealed(kind, record), indent=1, sort_keys=True) + "\n")
+
+
+def sealed(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """A record as it is written: with its kind, and its own digest as `record_sha256`."""
+    content = json.loads(json.dumps({**record, "kind": kind}, allow_nan=False))
+    return {**content, _SEAL: _seal(content)}
 
 
 def read_record(path: Path, kind: str, again: str) -> dict[str, Any]:

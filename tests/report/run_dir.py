@@ -12,11 +12,13 @@ from srgrid import images, scoring
 from srgrid.code import code_identity
 from srgrid.files import write_manifest
 from srgrid.protocols import PROTOCOLS as RULES
-from srgrid.records import TABLE_NAMES, file_digest, read_object, write_record
-from srgrid.report.figures import figure
+from srgrid.records import SELECTION, TABLE_NAMES, file_digest, read_object, write_record
+from srgrid.report import figures
 from srgrid.report.grid import grid, make_grid
 from srgrid.report.intervals import intervals
 from srgrid.report.previews import previews
+from srgrid.report.selection import Wanted, select
+from srgrid.report.sources import open_cell
 from srgrid.resize import imresize, modcrop
 
 PROTOCOLS = ("rgb8", "luma8")
@@ -99,12 +101,13 @@ def edit_record(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     write_record(path, record["kind"], record)
 
 
-def draw(folder: Path, dataset: str, scale: int) -> None:
+def draw(folder: Path, dataset: str, scale: int, wanted: Wanted = Wanted(count=4)) -> None:  # noqa: B008 (frozen)
     srs = {method: folder / "SR" / method / f"x{scale}" for method in ("bicubic", MODEL)}
-    cell = {"dataset": dataset, "scale": scale, "protocol": "rgb8"}
-    files = {f"out_{kind}": folder / "figures" / f"x{scale}.{kind}" for kind in ("png", "pdf", "json")}
-    figure(folder / "scores.csv", folder / "HR", srs, **cell, **files)
-    previews(folder / "scores.csv", folder / "HR", srs, **cell, out_dir=folder / "previews" / f"x{scale}", count=4)
+    cell = open_cell(folder / "scores.csv", folder / "HR", srs, dataset=dataset, scale=scale, protocol="rgb8")
+    selection = select(cell, wanted)
+    selection.write(folder / "figures" / f"x{scale}{SELECTION}")
+    figures.draw(selection, cell, folder / "figures" / f"x{scale}.png")
+    previews(selection, cell, folder / "previews" / f"x{scale}")
 
 
 def write_provenance(folder: Path, order: dict[str, list[object]]) -> None:

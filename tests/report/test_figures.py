@@ -1,6 +1,7 @@
 """Which images and crops are shown, and the figures and previews made of them."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,15 @@ from skimage import data
 
 from srgrid import images
 from srgrid.errors import SrgridError
-from srgrid.metrics import Score
+from srgrid.metrics import METRICS
+from srgrid.records import read_record
+from srgrid.report.cardata import gather
 from srgrid.report.choose import choose_crop, choose_images
-from srgrid.report.figures import compare_figure
+from srgrid.report.figures import Panel, draw_panels
 from srgrid.report.previews import view_around
-from srgrid.report.tables import read_scores
+from srgrid.report.selection import Wanted, select
+from srgrid.report.sources import CellImages, load_pair, open_cell, open_folders
+from srgrid.report.tables import best_methods, read_scores
 
 
 def scores(gains: dict[str, float]) -> pd.DataFrame:
@@ -73,12 +78,11 @@ def test_the_view_holds_the_crop_and_stays_inside(crop: tuple[int, int, int, int
 def test_figure_is_300_dpi_vector_and_the_same_twice(tmp_path: Path, methods: int) -> None:
     hr = data.coffee()[:200, :300]
     srs = {f"m{k}_$x$": np.clip(hr.astype(int) + 8 * k, 0, 255).astype(np.uint8) for k in range(methods)}
-    values = {name: Score(30.0 + k, 0.8) for k, name in enumerate(srs)} | {"m0_$x$": Score(float("inf"), 1.0)}
+    texts, crop = {name: f"{30 + k}.00 / 0.8000" for k, name in enumerate(srs)}, choose_crop(srs, (44, 44), margin=4)
     outs = []
     for turn in ("one", "two"):
         png, pdf = tmp_path / f"{turn}.png", tmp_path / f"{turn}.pdf"
-        crop = compare_figure("coffee", hr, srs, values, out_png=png, out_pdf=pdf)
-        assert 0 <= crop[0] <= 300 - crop[2]
+        draw_panels([Panel("coffee", "coffee", hr, srs, crop, texts, ["m0_$x$"])], png, pdf)
         outs.append((png.read_bytes(), pdf.read_bytes()))
     assert outs[0] == outs[1]
     with Image.open(tmp_path / "one.png") as image:
@@ -88,14 +92,56 @@ def test_figure_is_300_dpi_vector_and_the_same_twice(tmp_path: Path, methods: in
     assert b"CreationDate" not in outs[0][1]
 
 
-def test_figure_refuses_sizes_that_differ_and_crops_outside(tmp_path: Path) -> None:
-    hr = data.coffee()[:100, :100]
-    files = {"out_png": tmp_path / "f.png", "out_pdf": tmp_path / "f.pdf"}
-    with pytest.raises(SrgridError, match="m is 90 x 100 pixels, HR 100 x 100"):
-        compare_figure("coffee", hr, {"m": hr[:, :90]}, {}, **files)
-    with pytest.raises(SrgridError, match="leaves coffee of 100 x 100"):
-        compare_figure("coffee", hr, {"m": hr}, {}, (90, 0, 20, 20), **files)
-    assert not list(tmp_path.iterdir())
+def test_sizes_that_differ_and_crops_outside_are_refused(run: Path, tmp_path: Path) -> None:
+    hr, small = data.coffee()[:100, :100], data.coffee()[:100, :90]
+    for folder, image in (("hr", hr), ("a", hr), ("b", small), ("large", data.coffee())):
+        images.write(tmp_path / folder / "coffee.png", image)
+    for methods, message in ((("a", "b"), "different sizes"), (("large",), "100 x 100 pixels, smaller than its SR")):
+        with pytest.raises(SrgridError, match=message):
+            load_pair(*open_folders(tmp_path / "hr", {name: tmp_path / name for name in methods}), "coffee")
+    with pytest.raises(SrgridError, match="leaves coffee of 144 x 132"):
+        select(cell_of(run), Wanted(show={"coffee": (140, 0, 20, 20)}))
+    with pytest.raises(SrgridError, match=r"x2: no SR folders"):
+        open_cell(run / "scores.csv", run / "HR", {}, dataset="photos", scale=2, protocol="rgb8")
+
+
+def cell_of(run: Path, *methods: str) -> CellImages:
+    srs = {method: run / "SR" / method / "x2" for method in methods or ("bicubic", MODEL)}
+    return open_cell(run / "scores.csv", run / "HR", srs, dataset="photos", scale=2, protocol="rgb8")
+
+
+def test_the_best_is_bold_where_there_are_several() -> None:
+    assert best_methods(METRICS["psnr"], {"a": 30.0, "b": float("inf"), "c": 31.0}) == {"b"}
+    assert best_methods(METRICS["psnr"], {"a": 31.0, "b": 31.0}) == {"a", "b"}
+    assert best_methods(METRICS["psnr"], {"a": 31.0}) == set()
+
+
+def test_figure_and_compare_view_draw_one_selection(run: Path, tmp_path: Path) -> None:
+    """A crop that a run asks for reaches both; the compare view goes on with what the scores choose."""
+    copy = shutil.copytree(run, tmp_path / "copy")
+    draw(copy, "photos", 2, Wanted(count=3, crop_side=40, show={"coffee": (20, 30, 40, 50), "chelsea": None}))
+    assert read_record(copy / "figures/x2.selection.json", "selection", "")
+    selection = json.loads((copy / "figures/x2.selection.json").read_text())
+    figure = read_record(copy / "figures/x2.json", "figure", "")
+    page = read_record(copy / "previews/x2/previews.json", "previews", "")
+    assert selection["figure"] == ["coffee", "chelsea"]
+    assert selection["compare"] == ["coffee", "chelsea", "astronaut"]
+    assert [image["image"] for image in page["images"]] == selection["compare"]
+    shown = {image["image"]: image for image in selection["images"]}
+    for image in (*figure["images"], *page["images"]):
+        assert image.items() >= shown[image["image"]].items()
+    assert [shown["coffee"]["crop"], shown["coffee"]["crop_rule"]] == [[20, 30, 40, 50], "named in the config"]
+    assert shown["chelsea"]["crop"][2:] == [40, 40]
+    assert figure["selection_sha256"] == page["selection_sha256"] == selection["record_sha256"]
+    loaded = {record["scale"]: record for record in gather(copy).previews}
+    assert loaded[2]["images"][0]["crop"] == [20, 30, 40, 50]
+
+
+def test_a_selection_of_a_run_that_names_nothing(run: Path) -> None:
+    found = select(cell_of(run), Wanted(count=1))
+    assert [shown.choice.role for shown in found.figure] == ["largest gain", "median", "largest loss"]
+    assert [shown.choice.image for shown in found.compare] == [found.figure[0].choice.image]
+    assert select(cell_of(run)).record() == select(cell_of(run), Wanted()).record()
 
 
 def test_a_run_writes_down_its_choice_and_repeats_byte_for_byte(run: Path) -> None:
@@ -112,8 +158,6 @@ def test_a_run_writes_down_its_choice_and_repeats_byte_for_byte(run: Path) -> No
 
 
 def test_missing_sr_image_is_named(run: Path, tmp_path: Path) -> None:
-    from srgrid.report.sources import load_pair, open_folders
-
     images.write(tmp_path / "other" / "coffee.png", data.coffee())
     with pytest.raises(SrgridError, match=r"other has no image astronaut"):
         load_pair(*open_folders(run / "HR", {"bicubic": tmp_path / "other"}), "astronaut")

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from srgrid import files, images, made
@@ -23,10 +24,13 @@ from srgrid.data.pack import pack
 from srgrid.degrade import make_lr
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest, staged_dir, staged_file, write_manifest
+from srgrid.made import open_images
 from srgrid.protocols import get_protocol
 from srgrid.provenance import set_digest
+from srgrid.report.figures import draw
 from srgrid.report.previews import previews
-from srgrid.report.sources import load_pair, open_folders
+from srgrid.report.selection import Selection
+from srgrid.report.sources import CellImages, load_pair, open_folders
 from srgrid.scoring import score_dirs
 from srgrid.upscale import Options, upscale_dir, upscale_path
 
@@ -219,7 +223,13 @@ def test_13_every_command_keeps_its_output_apart(hr, sr, tmp_path):
     made_there = ("figure", part, hr, hr / "coffee.png", *cell, "--previews", tmp_path / "v")
     refused_and_kept(tmp_path, "lies inside", *made_there)
     with pytest.raises(SrgridError, match="is the input"):
-        previews(part, hr, {"bicubic": sr}, dataset="D", scale=2, protocol="rgb8", out_dir=sr)
+        previews(Selection({}, "", (), (), ()), cell_of(part, hr, sr), sr)
+    with pytest.raises(SrgridError, match="lies inside"):
+        draw(Selection({}, "", (), (), ()), cell_of(part, hr, sr), hr / "coffee.png")
+
+
+def cell_of(scores, hr, sr):
+    return CellImages("D", 2, "rgb8", scores, pd.DataFrame(), open_images(hr), {"bicubic": open_images(sr)})
 
 
 def test_13_a_users_files_in_a_made_folder_stay(hr, tmp_path):

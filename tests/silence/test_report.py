@@ -21,10 +21,9 @@ from srgrid.report.audit import write_audit
 from srgrid.report.card import build_card, code_block, render_html, render_markdown, shell_word
 from srgrid.report.cardata import gather, read_curve
 from srgrid.report.choose import choose_images
-from srgrid.report.figures import figure
 from srgrid.report.grid import grid, latex, make_grid, wide
 from srgrid.report.intervals import read_intervals
-from srgrid.report.previews import previews
+from srgrid.report.sources import open_cell
 from srgrid.report.tables import cells, number, read_grid, read_scores
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
@@ -165,14 +164,11 @@ def test_24_a_cell_is_scored_as_it_says(run, tmp_path):
 
 def readers(run):
     """What reads a run's tables, by name."""
-    files = {f"out_{kind}": run / f"f.{kind}" for kind in ("png", "pdf", "json")}
-    cell = {"dataset": "photos", "scale": 2, "protocol": "rgb8"}
     srs = {"bicubic": run / "SR/bicubic/x2"}
-    scores = run / "scores.csv"
+    cell = {"dataset": "photos", "scale": 2, "protocol": "rgb8"}
     return {
         "scores.csv": {
-            "figure": lambda: figure(scores, run / "HR", srs, **cell, **files),
-            "previews": lambda: previews(scores, run / "HR", srs, **cell, out_dir=run / "p"),
+            "figure and previews": lambda: open_cell(run / "scores.csv", run / "HR", srs, **cell),
             "audit": lambda: write_audit(run, []),
             "provenance": lambda: provenance.write_provenance(run / "provenance.json", {}, [], {}, [], ""),
             "card": lambda: build_card(run),
@@ -439,7 +435,7 @@ def test_11_figure_previews_and_card_say_whose_gain_it_is(run, monkeypatch):
     drawn = []
     monkeypatch.setattr("srgrid.report.figures._draw_panel", lambda figure, panel, *_: drawn.append(panel.title))
     draw(run, "photos", 2)
-    for name in ("figures/x2.json", "previews/x2/previews.json"):
+    for name in ("figures/x2.json", "figures/x2.selection.json", "previews/x2/previews.json"):
         shown = json.loads((run / name).read_text())["images"]
         assert {image["whose"] for image in shown} == {f"mean of {MODEL} and other"}
     assert re.search(rf"largest gain, \+\d\.\d\d dB over bicubic \(mean of {MODEL} and other\)$", drawn[0])
@@ -464,9 +460,8 @@ def test_22_pictures_are_of_the_images_that_were_scored(run):
     with pytest.raises(SrgridError, match=rf"{MODEL}/x2: other images than those that were scored; score them again"):
         draw(run, "photos", 2)
     srs = {MODEL: run / f"SR/{MODEL}/x2"}
-    cell = {"dataset": "photos", "scale": 2, "protocol": "rgb8"}
     with pytest.raises(SrgridError, match="other images than those that were scored"):
-        previews(run / "scores.csv", run / "HR", srs, **cell, out_dir=run / "previews/x2")
+        open_cell(run / "scores.csv", run / "HR", srs, dataset="photos", scale=2, protocol="rgb8")
 
 
 # 23: leftovers

@@ -1,6 +1,7 @@
 """Paths, wildcards, targets: what the other rule files share."""
 
 import functools
+import gc
 import hashlib
 import json
 import os
@@ -29,6 +30,9 @@ from srgrid.protocols import protocols
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
 from srgrid.provenance import file_digest
+
+# What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
+gc.freeze()
 
 
 def or_stop(function, *arguments, **options):

@@ -14,6 +14,7 @@ rule figure:
         ),
         pdf=RUN / "figures" / "{dataset}_x{scale}.pdf",
         json=RUN / "figures" / "{dataset}_x{scale}.json",
+        selection=RUN / "figures" / "{dataset}_x{scale}.selection.json",
         previews=directory(RUN / "previews" / "{dataset}_x{scale}"),
     log:
         RUN / "logs" / "figure" / "{dataset}_x{scale}.log",
@@ -22,7 +23,7 @@ rule figure:
     conda:
         "../../envs/report.yaml"
     params:
-        code=code("report.previews"),
+        code=[code("report.figures"), code("report.previews")],
         protocol=config["protocols"][0],
         sr=lambda w, input: [f"--sr {shlex.quote(f'{m}={d}')}" for m, d in zip(config["methods"], input.sr)],
         crop=config["figures"]["crop"],

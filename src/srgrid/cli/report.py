@@ -15,7 +15,7 @@ from srgrid.files import keep_apart
 @click.command()
 @click.argument("scores", type=PATH, help="scores.csv of the run.")
 @click.argument("hr_dir", type=PATH, help="HR images.")
-@click.argument("out", type=PATH, help="The figure, .png; .pdf and .json are written beside it.")
+@click.argument("out", type=PATH, help="The figure, .png; .pdf and two .json are written beside it.")
 @scale
 @click.option("--dataset", required=True)
 @click.option("--protocol", required=True)
@@ -40,38 +40,23 @@ def figure(
     show: dict[str, Any],
 ) -> None:
     """Draw a data set's comparison figure and prepare the page's previews."""
-    from srgrid.report.figures import figure as draw
+    from srgrid.records import SELECTION
+    from srgrid.report.figures import draw
     from srgrid.report.previews import previews as prepare
+    from srgrid.report.selection import Wanted, select
+    from srgrid.report.sources import open_cell
 
     if out.suffix != ".png":
         raise SrgridError(f"{out}: a figure is written as .png, with .pdf and .json beside it; choose such a name")
     folders = pairs(sr, "--sr")
-    draw(
-        scores,
-        hr_dir,
-        folders,
-        dataset=dataset,
-        scale=scale,
-        protocol=protocol,
-        out_png=out,
-        out_pdf=out.with_suffix(".pdf"),
-        out_json=out.with_suffix(".json"),
-        images=list(show) or None,
-        crops={image: tuple(box) for image, box in show.items() if box},
-        crop_side=crop,
-        whole=whole,
-    )
-    prepare(
-        scores,
-        hr_dir,
-        folders,
-        dataset=dataset,
-        scale=scale,
-        protocol=protocol,
-        out_dir=previews,
-        count=count,
-        crop_side=crop,
-    )
+    for target in (*(out.with_suffix(suffix) for suffix in (".png", ".pdf", ".json", SELECTION)), previews):
+        keep_apart(target, scores, hr_dir, *folders.values())
+    cell = open_cell(scores, hr_dir, folders, dataset=dataset, scale=scale, protocol=protocol)
+    boxes = {image: tuple(box) if box else None for image, box in show.items()}
+    selection = select(cell, Wanted(count, crop, boxes))
+    selection.write(out.with_suffix(SELECTION))
+    draw(selection, cell, out, whole)
+    prepare(selection, cell, previews)
 
 
 @click.command()

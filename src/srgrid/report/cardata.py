@@ -12,7 +12,7 @@ import pandas as pd
 from srgrid.code import NOT_INSTALLED, code_identity
 from srgrid.errors import SrgridError
 from srgrid.metrics import Metric
-from srgrid.records import TABLE_NAMES, check_files, flatten, read_record, tables_record
+from srgrid.records import SELECTION, TABLE_NAMES, check_files, flatten, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.intervals import read_intervals
 from srgrid.report.published import Published, published
@@ -124,7 +124,7 @@ def gather(
             value for value in published() if value.dataset in order["dataset"] and value.scale in order["scale"]
         ],
         provenance=provenance,
-        figures=drawn.records((run_dir / "figures").glob("*.json"), "figure"),
+        figures=drawn.records(_figures(run_dir / "figures"), "figure"),
         previews=sorted(drawn.records((run_dir / "previews").glob("*/previews.json"), "previews"), key=drawn.rank),
         curves=_curves(run_dir / "state", models, config),
         audit=audit.get("audit"),
@@ -241,6 +241,10 @@ def _models(provenance: Mapping[str, Any], order: Mapping[str, list[Any]]) -> li
 def _given(config: Mapping[str, Any], method: str) -> bool:
     """Whether the config names weights of the method: this run did not train them."""
     return method in (config.get("weights") or {})
+
+
+def _figures(folder: Path) -> list[Path]:
+    return [path for path in folder.glob("*.json") if not path.name.endswith(SELECTION)]
 
 
 class _Drawn:

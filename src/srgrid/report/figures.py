@@ -1,25 +1,24 @@
 """Print-ready comparison figures (300 dpi PNG, vector PDF) in the layout of the super-resolution literature."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.files import keep_apart, staged_file
-from srgrid.records import file_digest, tables_record, write_record
-from srgrid.report.choose import Choice, Crop, check_crop, choose_crop, choose_images
-from srgrid.report.sources import check_scored, load_pair, open_folders
-from srgrid.report.tables import recorded_scores
-
-Image = NDArray[np.generic]
+from srgrid.files import staged_file
+from srgrid.metrics import Metric
+from srgrid.records import file_digest, write_record
+from srgrid.report.choose import Choice, Crop
+from srgrid.report.selection import GIVEN, Selection, Shown
+from srgrid.report.sources import CellImages, Image
+from srgrid.report.tables import best_methods, headings, score_text
 
 WIDTH = 7.0  # inches: the text width of a two-column paper
 GAP, CELL_GAP, LABEL, HEAD = 0.12, 0.07, 0.36, 0.24
@@ -36,85 +35,63 @@ STYLE: Any = {
 }
 
 
-class HasScore(Protocol):
-    """Anything with a PSNR in dB and an SSIM, such as `srgrid.metrics.Score`."""
-
-    @property
-    def psnr(self) -> float: ...
-    @property
-    def ssim(self) -> float: ...
-
-
-@dataclass(frozen=True)
-class PlainScore:
-    """A score read from a table."""
-
-    psnr: float
-    ssim: float
-
-
 @dataclass(frozen=True)
 class Panel:
-    """One image of a figure: HR and SR arrays (0..255, same height and width), scores per method, crop and title."""
+    """One image of a figure.
+
+    hr, srs (method -> SR): arrays in 0..255, of one height and width. texts: what stands below each method's crop.
+    heading: what these texts hold. best: the methods in bold. crop: x, y, width, height.
+    """
 
     name: str
+    title: str
     hr: Image
     srs: Mapping[str, Image]
-    scores: Mapping[str, HasScore]
     crop: Crop
-    title: str
-    whole: bool = True  # show the whole image beside the crops
+    texts: Mapping[str, str] = field(default_factory=dict)
+    best: Collection[str] = ()
+    heading: str = ""
 
 
-def crop_size(width: int, height: int, side: int | None = None) -> tuple[int, int]:
-    """A square crop of `side` pixels, by default about a fifth of the image's shorter side (32 to 160 pixels).
+def draw(selection: Selection, cell: CellImages, out_png: Path, whole: bool = True) -> None:
+    """Draw a cell's figure of the selected images: .png, with .pdf and the record .json beside it.
 
-    Never more than the image.
+    Each image is one row: the whole HR with the crop marked, and the crops of HR and of every method with their scores
+    below. Without `whole`, only the crops are shown: for images that may not be passed on.
+    Raises SrgridError when a file would be written over what it is made of.
     """
-    side = min(max(32, round(min(width, height) / 4.5)), 160) if side is None else side
-    return min(side, width), min(side, height)
+    png, pdf, record = (Path(out_png).with_suffix(suffix) for suffix in (".png", ".pdf", ".json"))
+    cell.keep_apart(png, pdf, record)
+    draw_panels([_panel(shown, cell) for shown in selection.figure], png, pdf, whole)
+    made = {
+        "sha256": {file.name: file_digest(file) for file in (png, pdf)},
+        "methods": list(selection.methods),
+        "png": png.name,
+        "pdf": pdf.name,
+        "images": [shown.entry() for shown in selection.figure],
+    }
+    write_record(record, "figure", {**selection.origin(), **made})
 
 
-def compare_figure(
-    image_name: str,
-    hr: Image,
-    srs: Mapping[str, Image],
-    scores: Mapping[str, HasScore],
-    crop: Crop | None = None,
-    *,
-    out_png: Path,
-    out_pdf: Path,
-    title: str | None = None,
-) -> Crop:
-    """Draw one image's comparison: the whole HR with the crop marked; nearest-enlarged crops of HR and each method.
-
-    `hr` and `srs` (method name -> image, bicubic first) are H x W or H x W x 3 in 0..255 of one size; `scores` gives
-    PSNR/SSIM under each crop. Without `crop` the place where the methods differ most is taken. Returns the crop used.
-    """
-    panel = make_panel(image_name, hr, srs, scores, crop=crop, title=title)
-    draw([panel], out_png, out_pdf)
-    return panel.crop
+def _panel(shown: Shown, cell: CellImages) -> Panel:
+    choice = shown.choice
+    hr, srs = cell.pair(choice.image)
+    title = f"{choice.image} · {cell.dataset} ×{cell.scale}"
+    title += "" if choice.role == GIVEN else f" · {choice_text(choice, cell.metrics[0])}"
+    scores = cell.scores[cell.scores["image"] == choice.image].set_index("method")
+    scores = scores[scores.index.isin(list(srs))]
+    values = {str(method): [row[metric.name] for metric in cell.metrics] for method, row in scores.iterrows()}
+    texts = {method: score_text(cell.metrics, held) for method, held in values.items()}
+    best = best_methods(cell.metrics[0], {method: held[0] for method, held in values.items()})
+    return Panel(choice.image, title, hr, srs, shown.crop, texts, best, headings(cell.metrics))
 
 
-def make_panel(
-    name: str,
-    hr: Image,
-    srs: Mapping[str, Image],
-    scores: Mapping[str, HasScore],
-    *,
-    crop: Crop | None = None,
-    crop_side: int | None = None,
-    title: str | None = None,
-    whole: bool = True,
-) -> Panel:
-    """Check the images of a panel and settle its crop. Raises SrgridError on sizes that differ."""
-    height, width = hr.shape[:2]
-    for method, sr in srs.items():
-        if sr.shape[:2] != (height, width):
-            raise SrgridError(f"{name}: {method} is {sr.shape[1]} x {sr.shape[0]} pixels, HR {width} x {height}.")
-    if crop is None:
-        crop = choose_crop(dict(srs), crop_size(width, height, crop_side), margin=4)
-    return Panel(name, hr, srs, scores, check_crop(crop, width, height, name), title or name, whole)
+def choice_text(choice: Choice, metric: Metric) -> str:
+    """Why an image is shown: "largest gain, +1.89 dB over bicubic (mean of a and b)"."""
+    own = metric.label in choice.role  # of the metric itself, no gain
+    number = "∞" if np.isinf(choice.value) else f"{choice.value:{'' if own else '+'}.{metric.printed}f}"
+    unit = f" {metric.unit}" if metric.unit else ""
+    return f"{choice.role}, {number}{unit}{'' if own else ' over bicubic'} ({choice.whose})"
 
 
 @dataclass(frozen=True)
@@ -130,10 +107,10 @@ class _Layout:
         return HEAD + self.image[1] + LABEL
 
 
-def _layout(panel: Panel) -> _Layout:
+def _layout(panel: Panel, whole: bool) -> _Layout:
     """Rows and columns of crops beside the whole image that give the largest crops on the page's width."""
     height, width = panel.hr.shape[:2]
-    aspect, crop_aspect = width / height if panel.whole else 0.0, panel.crop[2] / panel.crop[3]
+    aspect, crop_aspect = width / height if whole else 0.0, panel.crop[2] / panel.crop[3]
     count = 1 + len(panel.srs)
     options = []
     for rows in (1, 2, 3):
@@ -154,18 +131,18 @@ def _layout(panel: Panel) -> _Layout:
     return max(options, key=worth)
 
 
-def draw(panels: Sequence[Panel], out_png: Path, out_pdf: Path) -> None:
-    """Draw panels below each other; the same panels give the same bytes."""
+def draw_panels(panels: Sequence[Panel], out_png: Path, out_pdf: Path, whole: bool = True) -> None:
+    """Draw panels below each other; the same panels give the same bytes. `whole`: see `draw`."""
     if not panels:
         raise SrgridError(f"No images for {out_png}: a figure needs at least one.")
-    layouts = [_layout(panel) for panel in panels]
+    layouts = [_layout(panel, whole) for panel in panels]
     total = sum(layout.height for layout in layouts) + 0.1 * (len(panels) - 1)
     with rc_context(STYLE):
         figure = Figure(figsize=(WIDTH, total), dpi=300)
         FigureCanvasAgg(figure)
         top = total
         for panel, layout in zip(panels, layouts, strict=True):
-            _draw_panel(figure, panel, layout, top, total)
+            _draw_panel(_Sheet(figure, total), panel, layout, top)
             top -= layout.height + 0.1
         with staged_file(Path(out_png)) as staged:
             figure.savefig(staged, format="png", metadata={"Software": None})
@@ -174,39 +151,49 @@ def draw(panels: Sequence[Panel], out_png: Path, out_pdf: Path) -> None:
             figure.savefig(staged, format="pdf", metadata=nothing)
 
 
-def _draw_panel(figure: Figure, panel: Panel, layout: _Layout, top: float, total: float) -> None:
-    def axes(x: float, y: float, w: float, h: float) -> Any:
-        made = figure.add_axes((x / WIDTH, y / total, w / WIDTH, h / total))
-        made.set(xticks=[], yticks=[])
-        return made
+@dataclass(frozen=True)
+class _Sheet:
+    """The figure's paper, measured in inches from its lower left."""
 
-    width, height = layout.image
-    base = top - HEAD - height
+    figure: Figure
+    height: float
+
+    def picture(self, image: Image, x: float, y: float, width: float, height: float) -> Any:
+        """Show an image there; returns its axes."""
+        axes = self.figure.add_axes((x / WIDTH, y / self.height, width / WIDTH, height / self.height))
+        axes.set(xticks=[], yticks=[])
+        _show(axes, image)
+        return axes
+
+    def text(self, x: float, y: float, text: str, **style: Any) -> None:
+        """Write text there."""
+        self.figure.text(x / WIDTH, y / self.height, text, **style)
+
+
+def _draw_panel(sheet: _Sheet, panel: Panel, layout: _Layout, top: float) -> None:
     size = min(9.5, 930 / len(panel.title))
-    figure.text(0, (top - 0.13) / total, panel.title, fontsize=size, va="center", weight="bold")
+    sheet.text(0, top - 0.13, panel.title, fontsize=size, va="center", weight="bold")
     x, y, w, h = panel.crop
-    if panel.whole:
-        whole = axes(0, base, width, height)
-        _show(whole, panel.hr)
+    width, height = layout.image
+    if width:
+        base = top - HEAD - height
+        axes = sheet.picture(panel.hr, 0, base, width, height)
         for colour, line in (("white", 2.4), (ACCENT, 1.3)):
-            whole.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor=colour, linewidth=line))
-        middle, below = width / 2 / WIDTH, (base - 0.06) / total
-        figure.text(middle, below, f"{panel.name} (HR)", ha="center", va="top", style="italic")
-    best = _best(panel)
+            axes.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor=colour, linewidth=line))
+        sheet.text(width / 2, base - 0.06, f"{panel.name} (HR)", ha="center", va="top", style="italic")
+    crop_width = layout.side * layout.crop_aspect
     crops = layout.columns * layout.side * layout.crop_aspect + (layout.columns - 1) * CELL_GAP
-    start = WIDTH - crops if panel.whole else 0.0
+    start = WIDTH - crops if width else 0.0
     for index, (name, image) in enumerate({"HR": panel.hr, **panel.srs}.items()):
         row, column = divmod(index, layout.columns)
-        left = start + column * (layout.side * layout.crop_aspect + CELL_GAP)
+        left = start + column * (crop_width + CELL_GAP)
         bottom = top - HEAD - layout.side - row * (layout.side + LABEL + CELL_GAP)
-        cell = axes(left, bottom, layout.side * layout.crop_aspect, layout.side)
-        _show(cell, image[y : y + h, x : x + w])
-        middle = (left + layout.side * layout.crop_aspect / 2) / WIDTH
-        weight = "bold" if name in best else "normal"
-        text = "PSNR (dB) / SSIM" if index == 0 else _score_text(panel.scores.get(name))
-        at: dict[str, Any] = {"ha": "center", "va": "top", "weight": weight}
-        figure.text(middle, (bottom - 0.06) / total, name, **at)
-        figure.text(middle, (bottom - 0.195) / total, text, fontsize=7.8, color="black" if index else "#444444", **at)
+        sheet.picture(image[y : y + h, x : x + w], left, bottom, crop_width, layout.side)
+        style: Any = {"ha": "center", "va": "top", "weight": "bold" if name in panel.best else "normal"}
+        middle, colour = left + crop_width / 2, "black" if index else "#444444"
+        text = panel.texts.get(name, "not scored") if index else panel.heading
+        sheet.text(middle, bottom - 0.06, name, **style)
+        sheet.text(middle, bottom - 0.195, text, fontsize=7.8, color=colour, **style)
 
 
 def _show(axes: Any, image: Image) -> None:
@@ -214,85 +201,3 @@ def _show(axes: Any, image: Image) -> None:
     axes.imshow(shown, cmap="gray", vmin=0, vmax=255, aspect="auto")
     for spine in axes.spines.values():
         spine.set(linewidth=0.4, edgecolor="#222222")
-
-
-def _best(panel: Panel) -> set[str]:
-    scored = {name: panel.scores[name].psnr for name in panel.srs if name in panel.scores}
-    return {name for name, psnr in scored.items() if psnr == max(scored.values())} if len(scored) > 1 else set()
-
-
-def _score_text(score: HasScore | None) -> str:
-    if score is None:
-        return "not scored"
-    psnr = "∞" if np.isinf(score.psnr) else f"{score.psnr:.2f}"
-    return f"{psnr} / {score.ssim:.4f}"
-
-
-def figure(
-    scores_csv: Path,
-    hr_dir: Path,
-    sr_dirs: Mapping[str, Path],
-    *,
-    dataset: str,
-    scale: int,
-    protocol: str,
-    out_png: Path,
-    out_pdf: Path,
-    out_json: Path,
-    images: Sequence[str] | None = None,
-    crops: Mapping[str, Crop] | None = None,
-    crop_side: int | None = None,
-    whole: bool = True,
-) -> None:
-    """Draw a dataset's figure at one scale and write down in `out_json` what was chosen and why.
-
-    Shown are the images of largest gain over bicubic, median and largest loss, unless `images` names others; each with
-    the crop where the methods differ most, unless `crops` gives one (image -> x, y, width, height);
-    `crop_side` is its side in HR pixels, by default about a fifth of the image. Without `whole`, only the crops are
-    shown: for images that may not be passed on.
-    `sr_dirs` maps each method, in the order shown, to its folder of SR images (PNG, or .npy float).
-    """
-    for out in (out_png, out_pdf, out_json):
-        keep_apart(out, scores_csv, hr_dir, *sr_dirs.values())
-    scores = recorded_scores(scores_csv)
-    hr_folder, sr_folders = open_folders(hr_dir, sr_dirs)
-    check_scored(tables_record(Path(scores_csv).parent), hr_folder, sr_folders, (dataset, scale, protocol))
-    picked = choose_images(scores, dataset, scale, protocol)
-    if images is not None:
-        picked = [Choice("given by the caller", name, float("nan"), "") for name in images]
-    rows = scores[(scores["dataset"] == dataset) & (scores["scale"] == scale) & (scores["protocol"] == protocol)]
-    panels, notes = [], []
-    for choice in picked:
-        name = choice.image
-        hr, srs = load_pair(hr_folder, sr_folders, name)
-        found = rows[rows["image"] == name].itertuples(index=False)
-        panel_scores = {str(r.method): PlainScore(float(r.psnr), float(r.ssim)) for r in found}  # type: ignore[arg-type]
-        given = (crops or {}).get(name)
-        title = f"{name} · {dataset} ×{scale}" + ("" if images is not None else f" · {choice_text(choice)}")
-        panels.append(
-            make_panel(name, hr, srs, panel_scores, crop=given, crop_side=crop_side, title=title, whole=whole)
-        )
-        why = "given by the caller" if given else "greatest variance of luma over the methods"
-        value = round(choice.value, 6) if np.isfinite(choice.value) else None
-        notes.append({"image": name, "role": choice.role, "value_db": value, "whose": choice.whose,
-                      "crop": list(panels[-1].crop), "crop_rule": why})  # fmt: skip
-    draw(panels, out_png, out_pdf)
-    record = {
-        "scores_sha256": file_digest(scores_csv),
-        "sha256": {Path(file).name: file_digest(file) for file in (out_png, out_pdf)},
-        "dataset": dataset,
-        "scale": scale,
-        "protocol": protocol,
-        "methods": list(sr_dirs),
-        "png": Path(out_png).name,
-        "pdf": Path(out_pdf).name,
-        "images": notes,
-    }
-    write_record(out_json, "figure", record)
-
-
-def choice_text(choice: Choice) -> str:
-    """Why an image is shown: "largest gain, +1.89 dB over bicubic (mean of a and b)"."""
-    number = "∞" if np.isinf(choice.value) else f"{choice.value:{'' if 'PSNR' in choice.role else '+'}.2f}"
-    over = "" if "PSNR" in choice.role else " over bicubic"
-    return f"{choice.role}, {number} dB{over} ({choice.whose})"

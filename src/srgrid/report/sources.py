@@ -1,18 +1,64 @@
 """Reading the images that figures and previews are made of."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from srgrid.errors import SrgridError
-from srgrid.files import set_identity
+from srgrid.files import keep_apart, set_identity
 from srgrid.made import ImageFolder, open_images
+from srgrid.metrics import Metric
 from srgrid.names import stem
+from srgrid.records import tables_record
+from srgrid.report.tables import recorded_scores, run_metrics
 
 Image = NDArray[np.generic]
+
+
+@dataclass(frozen=True)
+class CellImages:
+    """A data set at one scale under one protocol: its scores, HR, and SR of every method in the order shown."""
+
+    dataset: str
+    scale: int
+    protocol: str
+    scores_csv: Path
+    metrics: list[Metric]
+    scores: pd.DataFrame  # the rows of the data set, scale and protocol
+    hr: ImageFolder
+    srs: Mapping[str, ImageFolder]
+
+    def pair(self, name: str) -> tuple[Image, dict[str, Image]]:
+        """HR and every method's SR of an image (H x W or H x W x 3, 0..255), as `load_pair`."""
+        return load_pair(self.hr, self.srs, name)
+
+    def keep_apart(self, *outputs: Path) -> None:
+        """Raise SrgridError if an output is, lies in or holds what this is read from."""
+        for out in outputs:
+            keep_apart(out, self.scores_csv, self.hr.path, *(folder.path for folder in self.srs.values()))
+
+
+def open_cell(
+    scores_csv: Path, hr_dir: Path, sr_dirs: Mapping[str, Path], *, dataset: str, scale: int, protocol: str
+) -> CellImages:
+    """The images of a cell of a run's scores.csv. `sr_dirs`: the folder of each method's SR (PNG, or .npy float).
+
+    Raises SrgridError as `recorded_scores` and `open_folders`, when no SR is given, and for other images than scored.
+    """
+    if not sr_dirs:
+        raise SrgridError(f"{dataset} x{scale}: no SR folders; give at least bicubic's")
+    record, table = tables_record(Path(scores_csv).parent), recorded_scores(scores_csv)
+    hr, srs = open_folders(hr_dir, sr_dirs)
+    check_scored(record, hr, srs, (dataset, scale, protocol))
+    rows = table[(table["dataset"] == dataset) & (table["scale"] == scale) & (table["protocol"] == protocol)]
+    return CellImages(dataset, scale, protocol, Path(scores_csv), run_metrics(record), rows, hr, srs)
 
 
 def open_folders(hr_dir: Path, sr_dirs: Mapping[str, Path]) -> tuple[ImageFolder, dict[str, ImageFolder]]:
