@@ -14,6 +14,7 @@ from srgrid.data import registry
 from srgrid.data.registry import Dataset
 from srgrid.degrade import DEGRADATIONS, Degradation, degradations, get_degradation, try_out
 from srgrid.errors import SrgridError
+from srgrid.metrics import Score, get_metrics
 from srgrid.networks import SCALES
 from srgrid.protocols import Protocol, get_protocol, protocols
 from srgrid.train.recipes import TrainConfig, recipe
@@ -36,6 +37,7 @@ def require(
         _datasets(config, mirror),
         _degradations(config),
         _protocols(config, definitions),
+        _metrics(config),
         _methods(config, models),
         _weights(config, basedir),
         _training(config),
@@ -174,6 +176,12 @@ def _fitting(protocol: Protocol, config: Config) -> Iterator[str]:
             f"{key}: hr: {protocol.hr} does not go with degradation: {name}, which {does} HR to a multiple of the "
             f"scale first; write hr: {other}, or name another degradation"
         )
+
+
+def _metrics(config: Config) -> Iterator[str]:
+    yield from _try("metrics", get_metrics, config["metrics"])
+    if config["audit"] and (lacking := [name for name in Score._fields if name not in config["metrics"]]):
+        yield f"audit: published values are PSNR and SSIM; add {', '.join(lacking)} to `metrics`, or set `audit: false`"
 
 
 def _methods(config: Config, models: Sequence[str]) -> Iterator[str]:

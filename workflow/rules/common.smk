@@ -25,6 +25,7 @@ from srgrid.data.fingerprint import fingerprint
 from srgrid.degrade import degradations
 from srgrid.errors import SrgridError
 from srgrid.lock import hold
+from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
@@ -52,6 +53,7 @@ RUN = Path("results") / config["run"]
 RESOURCES = Path("resources")
 DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
 PROTOCOLS = protocols(DEFINITIONS)
+METRICS = get_metrics(config["metrics"])
 DEGRADATIONS = degradations(config["define_degradations"])
 # Folders of the usual degradation have no name for it.
 TRAINED_ON = "" if config["train"]["degradation"] == "matlab" else f"_{config['train']['degradation']}"
@@ -89,7 +91,7 @@ wildcard_constraints:
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
 # In place of Snakemake's own prefix: `set -euo pipefail` has to be said again, or a step that ends in a pipe never fails.
-shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
+shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
 
 
 def cells():
