@@ -19,23 +19,21 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
 from srgrid.images import read
-from srgrid.models import MODELS, build, load
-from srgrid.models.run import to_uint8, upscale_float
+from srgrid.models import MODELS, build, inference, weights
 
 
 def main():
     options = _options()
     image = read(options.image) if options.image else np.ascontiguousarray(data.astronaut()[100:228, 150:278])
     torch.manual_seed(0)
-    model = load(options.weights) if options.weights else build(options.model, options.scale)
-    model.module.eval()
+    model = weights.load(options.weights) if options.weights else build(options.model, options.scale).eval()
     model.to(options.device)
     contenders = {
-        "srgrid": lambda: upscale_float(model, [image])[0],
-        "srgrid fp32": lambda: upscale_float(model, [image], precision="fp32")[0],
-        "plain eager fp32 PyTorch": lambda: _plain(model.module, image),
+        "srgrid": lambda: inference.upscale_float(model, [image])[0],
+        "srgrid fp32": lambda: inference.upscale_float(model, [image], precision="fp32")[0],
+        "plain eager fp32 PyTorch": lambda: _plain(model, image),
     }
-    peer = _super_image(model.module)
+    peer = _super_image(model)
     if peer is not None:
         contenders["super-image RcanModel"] = lambda: _plain(peer, image)
     times = {name: [] for name in contenders}
@@ -46,13 +44,13 @@ def main():
             if number:  # the first round warms up
                 times[name].append(time.perf_counter() - begun)
     size = f"{image.shape[1]} x {image.shape[0]}"
-    print(f"{options.model} x{model.scale} on {size} LR pixels, {options.device}, ", end="")
+    print(f"{options.model} x{model.config.scale} on {size} LR pixels, {options.device}, ", end="")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
-    truth = to_uint8(_plain(model.module, image))
+    truth = inference.to_uint8(_plain(model, image))
     ours = statistics.median(times["srgrid"])
     for name, run in contenders.items():
         seconds = statistics.median(times[name])
-        out = to_uint8(run())
+        out = inference.to_uint8(run())
         apart = np.inf if np.array_equal(out, truth) else peak_signal_noise_ratio(truth, out)
         print(f"{name:<28}{seconds:8.3f} s  srgrid is {seconds / ours:5.2f} times as fast  ", end="")
         print(f"{apart:6.2f} dB from plain fp32")

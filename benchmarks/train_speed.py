@@ -109,9 +109,9 @@ def srgrid(options):
     def step(number):
         learner.step(number, *batches(number), 1e-4)
 
-    from srgrid.models.run import uses_bf16
+    from srgrid.models.inference import uses_bf16
 
-    precision = "bf16" if uses_bf16(learner.network, device, "auto") else "fp32"
+    precision = "bf16" if uses_bf16(learner.model, device, "auto") else "fp32"
     return _timed(step, options) | {"precision": precision}
 
 
@@ -121,7 +121,7 @@ def plain(options):
     config = recipe("default", batch=options.batch, patch=options.patch, held_out=0)
     opened = Pack.open(options.folder / "set.srpack")
     batches = source(opened, Planner(opened, split(opened, 0)[0], config), device)
-    model = build(options.model, options.scale).module.to(device)
+    model = build(options.model, options.scale).to(device)
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-4)
 
     def step(number):
@@ -208,7 +208,7 @@ def _matrix_product(device, kind):
 
 
 def _flops(options):
-    model = build(options.model, options.scale).module
+    model = build(options.model, options.scale)
     with FlopCounterMode(display=False) as counter:
         model(torch.rand(1, 3, options.patch, options.patch)).mean().backward()
     return counter.get_total_flops() * options.batch

@@ -42,28 +42,6 @@ class RcanConfig:
                 f"model size {shown(asdict(self))}: counts must be positive, and features at least reduction"
             )
 
-    @property
-    def about(self) -> str:
-        """What the network is, for a card."""
-        return f"{_RCAN} {_BAM if self.attention == 'bam' else _CA}"
-
-    @property
-    def citations(self) -> tuple[str, ...]:
-        """Keys of references.bib."""
-        return ("zhang2018rcan", "wang2021bam") if self.attention == "bam" else ("zhang2018rcan",)
-
-
-_RCAN = (
-    "RCAN (Zhang et al. 2018) stacks residual blocks in residual groups, each bridged by a short skip connection and"
-    " all of them by a long one, so that the network spends its depth on detail while the smooth content passes by."
-    " The enlargement happens at the very end, by pixel shuffle."
-)
-_CA = "Inside each block an attention unit weighs the feature channels."
-_BAM = (
-    "Each block ends in balanced attention (Wang et al. 2021): one branch weighs channels by their averages, another"
-    " weighs positions by the maximum over channels, and the two are multiplied."
-)
-
 
 def shown(value: object) -> str:
     """A value as a message can hold it."""

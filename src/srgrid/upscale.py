@@ -19,14 +19,13 @@ from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
-from srgrid.locate import locate
 from srgrid.made import ImageFolder, open_images, origin, read_image
 from srgrid.progress import track
 from srgrid.settings import Options as Options  # noqa: PLC0414 (also known under this module's name)
 from srgrid.settings import Precision
 
 if TYPE_CHECKING:
-    from srgrid.models import Network
+    from srgrid.models import Rcan
 
 Pixels = npt.NDArray[Any]
 Run = Callable[[list[Array], list[str]], list[Pixels]]  # images of one size, and what to call them in messages
@@ -62,9 +61,9 @@ def upscale_path(
         raise SrgridError(f"{output}: {options.kind} output is written as {options.suffix}; choose such a name")
     if compare and compare.suffix.lower() != ".png":
         raise SrgridError(f"{compare}: a comparison is written as .png; choose such a name")
-    keep_apart(output, source, *_model_files(model, scale))
+    keep_apart(output, source, *_model_files(model))
     if compare:
-        keep_apart(compare, source, output, *_model_files(model, scale))
+        keep_apart(compare, source, output, *_model_files(model))
     image = read_image(source)
     run, _ = _runner(model, scale, degradation, options)
     sr = run([image], [str(source)])[0]
@@ -90,7 +89,7 @@ def upscale_dir(
     All images are read before the first is enlarged; the error lists every one that cannot be used.
     """
     folder = open_images(in_dir)
-    keep_apart(out_dir, in_dir, *folder.files.values(), *_model_files(model, scale))
+    keep_apart(out_dir, in_dir, *folder.files.values(), *_model_files(model))
     images.check_all(folder.files.values())
     run, made_by = _runner(model, scale, degradation, options)
     entries = {}
@@ -106,12 +105,12 @@ def upscale_dir(
 
 
 def upscale_array(
-    network: Network, image: Array, tile: int | None = None, ensemble: bool = False, precision: Precision = "auto"
+    model: Rcan, image: Array, tile: int | None = None, ensemble: bool = False, precision: Precision = "auto"
 ) -> Array:
-    """See `srgrid.models.run.upscale_array`. Tiles need no overlap to choose: each layer takes what it sees."""
-    from srgrid.models import run
+    """See `srgrid.models.inference.upscale_array`. Tiles need no overlap to choose: each layer takes what it sees."""
+    from srgrid.models import inference
 
-    return run.upscale_array(network, image, tile, ensemble, precision)
+    return inference.upscale_array(model, image, tile, ensemble, precision)
 
 
 def side_by_side(bicubic: Array, sr: Array) -> Array:
@@ -137,32 +136,48 @@ def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) 
     import torch
 
     from srgrid import models
-    from srgrid.models import devices, run
+    from srgrid.models import inference
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    network = models.load(model, scale, options.rgb_range).to(devices.chosen(options.device))
-    bf16 = run.uses_bf16(network, network.device, options.precision)
-    precision: Precision = "bf16" if bf16 else "fp32"
+    network = models.load(model, scale, options.rgb_range).to(_device(options.device))
+    device = next(network.parameters()).device
+    bf16 = inference.uses_bf16(network, device, options.precision)
     made_by |= {
         "weights": network.file,
         "weights_sha256": network.sha256,
-        "rgb_range": network.rgb_range,
-        "precision": precision,
+        "rgb_range": network.config.rgb_range,
+        "precision": "bf16" if bf16 else "fp32",
         "ensemble": options.ensemble,
-        "device": network.device.type,
+        "device": device.type,
     }
 
-    def enlarge(batch: list[Array], names: list[str]) -> list[Pixels]:
-        values = run.upscale_float(network, batch, options.tile, options.ensemble, precision, names)
-        return [run.to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
+    def run(batch: list[Array], names: list[str]) -> list[Pixels]:
+        precision: Precision = "bf16" if bf16 else "fp32"
+        values = inference.upscale_float(network, batch, options.tile, options.ensemble, precision, names)
+        return [inference.to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
 
-    return enlarge, made_by
+    return run, made_by
 
 
-def _model_files(model: str, scale: int) -> list[Path]:
-    """The files here that a model is read from."""
-    return [] if model == BICUBIC else list(locate(model, scale).files)
+def _model_files(model: str) -> list[Path]:
+    """Files that a model given by path is read from."""
+    path = Path(model)
+    return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path] if path.is_file() else []
+
+
+def _device(name: str) -> str:
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if name.startswith("cuda") and not torch.cuda.is_available():
+        raise SrgridError(f"device {name!r}: torch sees no GPU here; give cpu, or install torch with CUDA")
+    try:
+        torch.device(name)
+    except RuntimeError:
+        raise SrgridError(f"device {name!r}: unknown; give auto, cpu, cuda or cuda:N") from None
+    return name
 
 
 def _batch_size(options: Options) -> int:

@@ -29,8 +29,7 @@ from srgrid import config, files, images, metrics, protocols, provenance, record
 from srgrid.data import archive, digests, registry, verify
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
-from srgrid.models import Network, describe, load
-from srgrid.models.architectures import network_of
+from srgrid.models import describe, load, weights
 from srgrid.models.rcan import Rcan
 from srgrid.networks import RcanConfig
 from srgrid.report import cardata, cells, published
@@ -132,22 +131,21 @@ def read_manifest(file: Path) -> None:
 # Weights and training
 
 
-def tiny(attention: str = "bam") -> Network:
+def tiny(attention: str = "bam") -> Rcan:
     torch.manual_seed(1)
-    config = replace(TINY, attention=attention)  # type: ignore[arg-type]
-    made = {"recipe": recipe("demo").identity(), "data": {"sha256": "0" * 64, "images": 4}, "init": None, "steps": 3}
-    return network_of("rcan", config, Rcan(config), name="tiny", provenance=made)
+    return Rcan(replace(TINY, attention=attention))  # type: ignore[arg-type]
 
 
 def our_weights(room: Path) -> list[Path]:
-    tiny().save(room / "tiny_x2.safetensors")
-    tiny("ca").save(room / "half_x2.safetensors", "fp16")
+    made = {"recipe": recipe("demo").identity(), "data": {"sha256": "0" * 64, "images": 4}, "init": None, "steps": 3}
+    weights.save(room / "tiny_x2.safetensors", tiny(), name="tiny", provenance=made)
+    weights.save(room / "half_x2.safetensors", tiny("ca"), name="half", provenance=made, dtype="fp16")
     return [room / "tiny_x2.safetensors", room / "half_x2.safetensors"]
 
 
 def load_weights(file: Path) -> None:
     model = load(file, 2)
-    assert all(torch.isfinite(value).all() for value in model.module.state_dict().values())
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
     describe(file)
 
 
@@ -190,7 +188,7 @@ def _is_state(value: Any) -> bool:
 
 def load_foreign(file: Path) -> None:
     model = load(file, 2)
-    assert all(torch.isfinite(value).all() for value in model.module.state_dict().values())
+    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
 
 
 def hub_folder(room: Path) -> list[Path]:

@@ -1,7 +1,5 @@
 """Inference on real photographs: tiles, precision, self-ensemble, memory."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -9,18 +7,15 @@ from PIL import Image
 from skimage import data
 
 from srgrid.errors import SrgridError
-from srgrid.models import build, run
-from srgrid.models.architectures import network_of
-from srgrid.models.network import Tiler
+from srgrid.models import build, inference
 
 
 def _model(name: str, scale: int):
     """Fresh weights with the attention branches set to matter, so that a wrong pooled mean shows."""
     torch.manual_seed(0)
-    model = build(name, scale)
-    model.module.eval()
+    model = build(name, scale).eval()
     with torch.no_grad():
-        for key, value in model.module.named_parameters():
+        for key, value in model.named_parameters():
             if ".ca." in key or "conv_du" in key:
                 value.mul_(8)
     return model
@@ -31,8 +26,8 @@ def _model(name: str, scale: int):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_tiles_give_the_whole_image_to_within_one_level(name, scale, side, precision):
     model, image = _model(name, scale), data.astronaut()[60:170, 150:290]
-    whole = run.upscale_float(model, [image], precision=precision)[0]
-    tiles = run.upscale_float(model, [image], tile=side, precision=precision)[0]
+    whole = inference.upscale_float(model, [image], precision=precision)[0]
+    tiles = inference.upscale_float(model, [image], tile=side, precision=precision)[0]
     assert whole.std() > 10
     assert np.abs(whole - tiles).max() < (0.01 if precision == "fp32" else 1)
 
@@ -40,51 +35,50 @@ def test_tiles_give_the_whole_image_to_within_one_level(name, scale, side, preci
 def test_cutting_the_image_up_before_the_network_is_not_the_same():
     """Why tiles are made inside the network: the attention's means would be another crop's."""
     model, image = _model("rcan-bam-s", 2), data.astronaut()[60:188, 150:278]
-    whole = run.upscale_float(model, [image], precision="fp32")[0]
-    corner = run.upscale_float(model, [image[:64, :64]], precision="fp32")[0]
+    whole = inference.upscale_float(model, [image], precision="fp32")[0]
+    corner = inference.upscale_float(model, [image[:64, :64]], precision="fp32")[0]
     assert np.abs(whole[:64, :64] - corner[:64, :64]).max() > 0.1
 
 
 def test_bf16_stays_close_to_fp32():
     model, image = _model("rcan-bam-s", 4), data.chelsea()[100:164, 100:180]
-    a, b = (run.upscale_float(model, [image], precision=p)[0] for p in ("fp32", "bf16"))
+    a, b = (inference.upscale_float(model, [image], precision=p)[0] for p in ("fp32", "bf16"))
     assert 0 < np.abs(a - b).mean() < 0.25
 
 
 def test_bf16_is_refused_where_it_would_ruin_the_image():
-    module = build("rcan-bam-xs", 2).module
+    model = build("rcan-bam-xs", 2)
     with torch.no_grad():
-        module.sub_mean.bias.mul_(255)
-    model = network_of("rcan", module.config, module)
+        model.sub_mean.bias.mul_(255)
     image = data.coffee()[:40, :40]
-    assert run.upscale_array(model, image, precision="auto").shape == (80, 80, 3)
+    assert inference.upscale_array(model, image, precision="auto").shape == (80, 80, 3)
     with pytest.raises(SrgridError, match="use fp32"):
-        run.upscale_array(model, image, precision="bf16")
+        inference.upscale_array(model, image, precision="bf16")
     with pytest.raises(SrgridError, match="int8"):
-        run.upscale_array(model, image, precision="int8")
+        inference.upscale_array(model, image, precision="int8")
 
 
 def test_self_ensemble_commutes_with_turning_the_image():
     model, image = _model("rcan-bam-xs", 2), data.coffee()[50:90, 60:110]
-    plain = run.upscale_float(model, [image], ensemble=True, precision="fp32")[0]
-    turned = run.upscale_float(model, [np.rot90(image[:, ::-1]).copy()], ensemble=True, precision="fp32")[0]
+    plain = inference.upscale_float(model, [image], ensemble=True, precision="fp32")[0]
+    turned = inference.upscale_float(model, [np.rot90(image[:, ::-1]).copy()], ensemble=True, precision="fp32")[0]
     np.testing.assert_allclose(np.rot90(turned, -1)[:, ::-1], plain, atol=2e-3)
-    single = run.upscale_float(model, [image], precision="fp32")[0]
+    single = inference.upscale_float(model, [image], precision="fp32")[0]
     assert np.abs(single - plain).max() > 0.1
 
 
 def test_a_batch_is_its_images_one_by_one():
     model = _model("rcan-bam-xs", 3)
     images = [data.astronaut()[:40, :50], data.chelsea()[:40, :50], data.camera()[:40, :50]]
-    batch = run.upscale_float(model, images, precision="fp32")
+    batch = inference.upscale_float(model, images, precision="fp32")
     for image, together in zip(images, batch, strict=True):
-        np.testing.assert_allclose(run.upscale_float(model, [image], precision="fp32")[0], together, atol=1e-3)
+        np.testing.assert_allclose(inference.upscale_float(model, [image], precision="fp32")[0], together, atol=1e-3)
 
 
 def test_grey_in_grey_out_as_the_mean_of_three_channels():
     model, grey = _model("rcan-bam-xs", 2), data.camera()[:40, :50]
-    colour = run.upscale_float(model, [np.repeat(grey[..., None], 3, axis=2)])[0]
-    alone = run.upscale_float(model, [grey])[0]
+    colour = inference.upscale_float(model, [np.repeat(grey[..., None], 3, axis=2)])[0]
+    alone = inference.upscale_float(model, [grey])[0]
     assert alone.shape == (80, 100)
     np.testing.assert_array_equal(alone, colour.mean(axis=2))
 
@@ -102,42 +96,42 @@ def test_the_kind_of_image_comes_back():
         model.upscale(np.zeros((4, 4, 2), np.uint8))
 
 
-def test_out_of_memory_falls_back_to_smaller_tiles():
+def test_out_of_memory_falls_back_to_smaller_tiles(monkeypatch):
     model, image = _model("rcan-bam-xs", 2), data.astronaut()[:100, :130]
-    expected = run.upscale_float(model, [image], precision="fp32")[0]
+    expected = inference.upscale_float(model, [image], precision="fp32")[0]
     tried = []
-    real = model.tiler
+    real = inference.tiled
 
     def short_of_memory(model, x, side):
         tried.append(side)
         if side > 40:
             raise torch.OutOfMemoryError("tried to allocate too much")
-        return real.run(model, x, side)
+        return real(model, x, side)
 
-    short = replace(model, tiler=Tiler(short_of_memory, real.bytes_per_pixel))
-    out = run.upscale_float(short, [image], tile=96, precision="fp32")[0]
+    monkeypatch.setattr(inference, "tiled", short_of_memory)
+    out = inference.upscale_float(model, [image], tile=96, precision="fp32")[0]
     assert tried == [96, 48, 32]
     np.testing.assert_allclose(out, expected, atol=0.01)
-    none = Tiler(lambda *a: (_ for _ in ()).throw(torch.OutOfMemoryError("no")), real.bytes_per_pixel)
+    monkeypatch.setattr(inference, "tiled", lambda *a: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
     with pytest.raises(SrgridError, match="not enough memory"):
-        run.upscale_float(replace(model, tiler=none), [image], tile=96)
+        inference.upscale_float(model, [image], tile=96)
 
 
 def test_tile_size_follows_free_memory(monkeypatch):
     model, x = build("rcan-bam", 4), torch.zeros(1, 3, 500, 700)
-    monkeypatch.setattr(run, "free_memory", lambda device: 64 << 30)
-    assert run.largest_tile(model, x) == 700
-    monkeypatch.setattr(run, "free_memory", lambda device: 1 << 30)
-    assert 32 <= run.largest_tile(model, x) < 300
+    monkeypatch.setattr(inference, "free_memory", lambda device: 64 << 30)
+    assert inference.largest_tile(model, x) == 700
+    monkeypatch.setattr(inference, "free_memory", lambda device: 1 << 30)
+    assert 32 <= inference.largest_tile(model, x) < 300
     with pytest.raises(SrgridError, match="smallest tile"):
-        run.upscale_float(model, [data.coffee()[:40, :40]], tile=8)
+        inference.upscale_float(model, [data.coffee()[:40, :40]], tile=8)
 
 
 @pytest.mark.gpu
 def test_gpu_agrees_with_cpu():
     model, image = _model("rcan-bam-s", 4), data.astronaut()[:100, :130]
-    cpu = run.upscale_float(model, [image], precision="fp32")[0]
-    model.to("cuda")
+    cpu = inference.upscale_float(model, [image], precision="fp32")[0]
+    model.cuda()
     for tile in (None, 48):
-        gpu = run.upscale_float(model, [image], tile=tile, precision="fp32")[0]
+        gpu = inference.upscale_float(model, [image], tile=tile, precision="fp32")[0]
         assert np.abs(gpu - cpu).max() < 1

@@ -29,7 +29,7 @@ from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
-from srgrid.records import file_digest
+from srgrid.provenance import file_digest
 
 # What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
 gc.freeze()

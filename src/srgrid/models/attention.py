@@ -47,12 +47,6 @@ class BalancedAttention(nn.Module):
         return scaled * places if torch.is_grad_enabled() else scaled.mul_(places)
 
 
-ATTENTIONS: dict[str, type[BalancedAttention] | type[ChannelAttention]] = {
-    "bam": BalancedAttention,
-    "ca": ChannelAttention,
-}
-
-
 class _PooledBranch(nn.Module):
     """ACAM: 1x1 conv -> PReLU with a slope per channel -> 1x1 conv -> sigmoid on the pooled features, no biases."""
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from srgrid.errors import SrgridError
 from srgrid.models import container
+from srgrid.models.rcan import Rcan, from_tensors
 from srgrid.networks import RcanConfig
 
 # What training programs put before the names of a network that they wrap.
@@ -48,28 +48,19 @@ def known(content: container.Content) -> bool:
     return content.kind == "checkpoint" or _FIRST in _bare(content.tensors)[0]
 
 
-@dataclass(frozen=True)
-class Inferred:
-    """What a foreign checkpoint holds: the config and tensors of a network, its provenance, and what was assumed."""
-
-    config: Any
-    tensors: dict[str, Tensor]
-    provenance: dict[str, Any]
-    assumed: str = ""
-
-    def tell(self) -> None:
-        """Print what was assumed."""
-        if self.assumed:
-            print(f"srgrid: {self.assumed}", file=sys.stderr, flush=True)
-
-
-def infer(content: container.Content, rgb_range: float | None = None) -> Inferred:
-    """The RCAN or RCAN-BAM that another project's checkpoint holds.
+def load(path: str | Path, scale: int | None = None, rgb_range: float | None = None) -> Rcan:
+    """Build an Rcan from another project's checkpoint, in fp32 on the CPU, ready for inference.
 
     The stored mean shift is used as it is. The range of inputs that the network was trained on is `rgb_range` (1 or
     255), or else told by that shift; what was assumed is printed, and stands in the model's provenance.
-    Raises SrgridError for a checkpoint of another network, or whose range nothing tells.
+    Raises SrgridError for a file that is missing, torn, not a checkpoint of this network, of another scale, or whose
+    range nothing tells.
     """
+    return of_content(container.read(Path(path), "checkpoint"), scale, rgb_range)
+
+
+def of_content(content: container.Content, scale: int | None = None, rgb_range: float | None = None) -> Rcan:
+    """As `load`, of a file that is read already."""
     path = content.path
     state, prefix = _bare(content.tensors)
     try:
@@ -80,9 +71,14 @@ def infer(content: container.Content, rgb_range: float | None = None) -> Inferre
         ) from None
     except SrgridError as error:
         raise SrgridError(f"{path}: not an RCAN or RCAN-BAM checkpoint that can be used: {error}") from None
+    if scale is not None and scale != config.scale:
+        raise SrgridError(f"{path}: built for scale {config.scale}, not {scale}; give the checkpoint of scale {scale}")
     used, why = _range(path, state, config, rgb_range)
-    assumed = f"{path}: inputs taken to be 0..{used:g}: {why}"
-    return Inferred(_infer(state, used), _with_shift(state), _provenance(content, prefix, used, why), assumed)
+    model = from_tensors(_infer(state, used), _with_shift(state), str(path))
+    model.file, model.sha256 = path.name, content.sha256
+    model.provenance = _provenance(content, prefix, used, why)
+    print(f"srgrid: {path}: inputs taken to be 0..{used:g}: {why}", file=sys.stderr, flush=True)
+    return model
 
 
 def _provenance(content: container.Content, prefix: str, used: float, why: str) -> dict[str, Any]:

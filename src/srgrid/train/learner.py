@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srgrid.errors import SrgridError
-from srgrid.models import ARCHITECTURES, Network, build, load
-from srgrid.models.architectures import network_of
-from srgrid.models.run import autocast
+from srgrid.models import build, weights
+from srgrid.models.inference import autocast
+from srgrid.models.rcan import Rcan
 from srgrid.train.muon import Muon, suits
 from srgrid.train.recipes import TrainConfig
 from srgrid.train.team import Team
@@ -27,36 +27,35 @@ _COMPILE_PAYS_MINUTES = 8
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names in glibc's malloc.h
 
 
-def fresh(name: str, scale: int, seed: int, init: Path | None) -> Network:
-    """A network with weights drawn from the seed, or its trunk (at the same scale, all of it) taken from `init`.
+def fresh(name: str, scale: int, seed: int, init: Path | None) -> Rcan:
+    """A model with weights drawn from the seed, or its trunk (at the same scale, all of it) taken from `init`.
 
     Raises SrgridError if the weights in `init` belong to a network of another size.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        network = build(name, scale)
+        model = build(name, scale)
     if init is None:
-        return network
-    source = load(init, scale=None)
-    if source.architecture != network.architecture or replace(source.config, scale=scale) != network.config:
+        return model
+    source = weights.load(init)
+    if replace(source.config, scale=scale) != model.config:
         raise SrgridError(f"{init}: holds a {source.name or 'model'} of another size; it cannot start {name}")
-    left = () if source.scale == scale else ARCHITECTURES[network.architecture].of_scale
-    taken = {key: value for key, value in source.module.state_dict().items() if not key.startswith(left)}
-    network.module.load_state_dict(taken, strict=False)
-    return network_of(network.architecture, network.config, network.module, name=name)
+    same = source.config.scale == scale
+    taken = {key: value for key, value in source.state_dict().items() if same or not key.startswith("tail.")}
+    model.load_state_dict(taken, strict=False)
+    return model
 
 
 class Learner:
     """Model, average and optimiser on the team's device."""
 
-    def __init__(self, network: Network, config: TrainConfig, team: Team) -> None:
+    def __init__(self, model: Rcan, config: TrainConfig, team: Team) -> None:
         self.config, self.device = config, team.device
         if team.device.type == "cpu":
             _keep_freed_memory()
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.model = network.module.to(team.device).to(memory_format=layout).train()  # type: ignore[call-overload]
+        self.model = model.to(team.device).to(memory_format=layout).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
-        self.network = replace(network, module=self.average)
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         pairs = zip(self.model.parameters(), self.average.parameters(), strict=True)
         self._averaged = [average for p, average in pairs if p.requires_grad]
@@ -70,7 +69,7 @@ class Learner:
         """One optimiser step on a batch at learning rate `rate`; returns the L1 loss."""
         for optimiser in self.optimisers:
             optimiser.param_groups[0]["lr"] = rate
-        with autocast(self.network, self.device, self.config.precision):
+        with autocast(self.model, self.device, self.config.precision):
             sr = self._forward(lr)
         loss = F.l1_loss(sr, hr)
         self.model.zero_grad(set_to_none=True)

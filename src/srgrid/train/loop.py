@@ -15,14 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from srgrid import environment
+from srgrid import provenance
 from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
+from srgrid.files import staged_file
 from srgrid.metrics import METRICS, measure
-from srgrid.models import Network, weights
-from srgrid.models.run import NotFiniteError, to_uint8, upscale_float, uses_bf16
+from srgrid.models import weights
+from srgrid.models.inference import NotFiniteError, to_uint8, upscale_float, uses_bf16
+from srgrid.models.rcan import Rcan
 from srgrid.models.tensors import first_not_finite
-from srgrid.records import file_digest
 from srgrid.settings import Precision
 from srgrid.train.batches import Planner, Source, source, split
 from srgrid.train.checkpoint import State, floats, tell
@@ -71,16 +72,18 @@ def train(
     if out_path.suffix != ".safetensors":
         raise SrgridError(f"{out_path}: weights are written as .safetensors; choose such a name")
     with gathered(recipe.device) as team, listening() as stop, _threads(recipe.threads):
-        pack = _opened(pack_path, scale)
+        pack = Pack.open(pack_path)
+        if pack.scale != scale:
+            raise SrgridError(f"{pack_path}: packed for scale {pack.scale}, not {scale}; pack the images again")
         training, held_out = split(pack, recipe.held_out)
         planner = Planner(pack, training, recipe)
-        network = fresh(model_name, scale, recipe.seed, init)
-        origin = _origin(network, pack, held_out, recipe, init)
+        model = fresh(model_name, scale, recipe.seed, init)
+        origin = _origin(model_name, model, pack, held_out, recipe, init)
         state = State(Path(state_dir), _identity(origin))
         with state.locked() if team.leads else contextlib.nullcontext():
-            recipe = _settle_precision(recipe, network, state, team)
+            recipe = _settle_precision(recipe, model, state, team)
             origin |= {"recipe": state.identity["recipe"]}
-            learner = Learner(network, recipe, team)
+            learner = Learner(model, recipe, team)
             progress = _resume(state, learner, team)
             progress.sessions += 1
             if not progress.done:
@@ -90,13 +93,6 @@ def train(
                 with Line(f"train {model_name} x{scale}", quiet=not team.leads) as line:
                     _loop(session, batches, pack, held_out, line)
             return _finish(state, learner, progress, origin, out_path, team)
-
-
-def _opened(path: Path, scale: int) -> Pack:
-    pack = Pack.open(path)
-    if pack.scale != scale:
-        raise SrgridError(f"{path}: packed for scale {pack.scale}, not {scale}; pack the images again")
-    return pack
 
 
 @dataclass
@@ -111,11 +107,6 @@ class Session:
     progress: Progress
     started: float
     steps: int | None = None
-    share: float = 0.0  # of the budget, as all processes agreed before the step
-
-    def looks_up(self) -> bool:
-        """Whether a validation or a checkpoint is due: a GPU is waited for then alone."""
-        return any(self.progress.step % n == 0 for n in (self.recipe.validate_every, self.recipe.checkpoint_every))
 
     def seconds(self) -> float:
         """Seconds of training so far, this session's included."""
@@ -157,8 +148,18 @@ def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], li
     log = Log(session.state.folder, at.step, recipe.tensorboard) if team.leads else None
     total = torch.tensor(at.loss, dtype=torch.float64, device=team.device)
     shown = (at.step, time.monotonic())
-    while not _over(session, total):
-        rate = lr_at(recipe, session.share)
+    while True:
+        used, signum = team.agree(session.used(), session.stop.signum)
+        if used >= 1 and not at.step:
+            raise SrgridError(f"training budget: {recipe.minutes} minutes were over before the first step; give more")
+        if used >= 1:
+            break
+        if signum:
+            at.loss = float(total)
+            session.checkpoint()
+            name = signal.Signals(int(signum)).name
+            raise Interrupted(int(signum), f"stopped by {name} at step {at.step}; the same command goes on from there")
+        rate = lr_at(recipe, used)
         total += learner.step(at.step, *batches(at.step), rate)
         at.step += 1
 
@@ -175,11 +176,11 @@ def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], li
                 raise session.diverged(f"loss {loss}")
             if log:
                 log.add(at.step, session.seconds(), loss=loss, lr=rate)
-        if session.looks_up():
-            at.loss = float(total)
         if at.step % recipe.validate_every == 0:
+            at.loss = float(total)
             _validate(session, pack, held_out, log)
         if at.step % recipe.checkpoint_every == 0:
+            at.loss = float(total)
             session.checkpoint()
 
     at.loss = float(total)
@@ -193,38 +194,23 @@ def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], li
         log.close()
 
 
-def _over(session: Session, total: torch.Tensor) -> bool:
-    """Whether the budget is used up; raises Interrupted, with a checkpoint kept, if a signal asks for an end."""
-    at = session.progress
-    session.share, signum = session.team.agree(session.used(), session.stop.signum)
-    if session.share >= 1 and not at.step:
-        minutes = session.recipe.minutes
-        raise SrgridError(f"training budget: {minutes} minutes were over before the first step; give more")
-    if signum and session.share < 1:
-        at.loss = float(total)
-        session.checkpoint()
-        name = signal.Signals(int(signum)).name
-        raise Interrupted(int(signum), f"stopped by {name} at step {at.step}; the same command goes on from there")
-    return session.share >= 1
-
-
 def _validate(session: Session, pack: Pack, held_out: list[int], log: Log | None) -> None:
-    at, network = session.progress, session.learner.network
+    at, average = session.progress, session.learner.average
     session.require_finite()
     if not held_out or not session.team.leads:
         return
     try:
-        at.psnr = validate(network, pack, held_out, session.recipe.precision)
+        at.psnr = validate(average, pack, held_out, session.recipe.precision)
     except NotFiniteError as error:
         raise session.diverged(str(error)) from None
     if log:
         log.add(at.step, session.seconds(), psnr=at.psnr)
     if at.best is None or at.psnr > at.best:
         at.best = at.psnr
-        session.state.save_best({"step": at.step, "psnr": at.psnr, "average": network.module.state_dict()})
+        session.state.save_best({"step": at.step, "psnr": at.psnr, "average": average.state_dict()})
 
 
-def validate(network: Network, pack: Pack, indices: list[int], precision: Precision = "auto") -> float:
+def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision = "auto") -> float:
     """Mean PSNR in dB (protocol rgb8) of the middle of the given images of a pack."""
     found: list[float] = []
     for index in indices:
@@ -233,19 +219,19 @@ def validate(network: Network, pack: Pack, indices: list[int], precision: Precis
         height, width = (min(n, _VALIDATED_SIDE) for n in lr.shape[:2])
         part = np.ascontiguousarray(lr[top : top + height, left : left + width])
         truth = hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
-        sr = to_uint8(upscale_float(network, [part], precision=precision, names=[pack.entries[index].name])[0])
+        sr = to_uint8(upscale_float(model, [part], precision=precision, names=[pack.entries[index].name])[0])
         found += measure(sr, np.ascontiguousarray(truth), scale, "rgb8", [METRICS["psnr"]], rgb=True).values()
     # The last bits depend on how many threads BLAS sums with; the weights' header, which holds this, must not.
     return round(float(np.mean(found)), 6)
 
 
 def _origin(
-    network: Network, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
+    name: str, model: Rcan, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
 ) -> dict[str, Any]:
     """What decides the weights, and goes into their header."""
     return {
-        "model": network.name,
-        "config": asdict(network.config),
+        "model": name,
+        "config": asdict(model.config),
         "recipe": recipe.identity(),
         "data": {
             "sha256": pack.digest,
@@ -254,7 +240,7 @@ def _origin(
             "held_out": [pack.entries[i].name for i in held_out],
             "degradation": pack.degradation,
         },
-        "init": None if init is None else file_digest(init),
+        "init": None if init is None else provenance.file_digest(init),
     }
 
 
@@ -265,14 +251,14 @@ def _identity(origin: dict[str, Any]) -> dict[str, Any]:
     return origin | {"data": kept}
 
 
-def _settle_precision(recipe: TrainConfig, network: Network, state: State, team: Team) -> TrainConfig:
+def _settle_precision(recipe: TrainConfig, model: Rcan, state: State, team: Team) -> TrainConfig:
     """The recipe with "auto" resolved, which goes into the state's identity: for all processes as process 0 sees it.
 
     A training that was begun under the other precision, perhaps on another machine, goes on under that one: "auto"
     asks for none.
     """
     precisions: tuple[Precision, Precision] = ("fp32", "bf16")
-    wanted = precisions[uses_bf16(network, team.device, recipe.precision)]
+    wanted = precisions[uses_bf16(model, team.device, recipe.precision)]
     identities = {p: state.identity | {"recipe": recipe.identity(p)} for p in precisions}
     other = next(p for p in precisions if p != wanted)
     moved = team.leads and not state.holds(identities[wanted]) and state.holds(identities[other])
@@ -341,31 +327,32 @@ def _finish(
         exported, psnr = _take_best(state, learner)
     summary = {"steps": progress.step, "exported_step": exported, "psnr": psnr}
     if team.leads:
-        record = replace(
-            learner.network.record, provenance=origin | summary, measured=_measured(learner, progress, team)
-        )
-        weights.save(out, learner.average, record, learner.config.dtype)
-        record.write_beside(out)
+        made = origin | summary
+        weights.save(out, learner.average, name=origin["model"], provenance=made, dtype=learner.config.dtype)
+        measured = {
+            "seconds": round(progress.seconds, 3),
+            "images_per_second": round(progress.step * learner.config.batch / max(progress.seconds, 1e-9), 3),
+            "sessions": progress.sessions,
+            "processes": team.size,
+            "device": str(team.device),
+            "threads": torch.get_num_threads(),
+            "hardware": provenance.hardware(),
+            "precision": learner.config.precision,
+            "compile": learner.config.compile,
+            "channels_last": learner.config.channels_last,
+            "peak_gpu_bytes": torch.cuda.max_memory_allocated() if team.device.type == "cuda" else None,
+        }
+        record = {
+            "weights_sha256": provenance.file_digest(out),
+            "training": made,
+            "measured": measured,
+            "versions": provenance.versions(),
+            "commit": provenance.commit(),
+        }
+        with staged_file(out.with_suffix(".json")) as staged:
+            staged.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
     team.agree(0.0)
     return summary | {"seconds": progress.seconds, "weights": str(out)}
-
-
-def _measured(learner: Learner, progress: Progress, team: Team) -> dict[str, Any]:
-    """What is no part of the training itself, and differs from run to run."""
-    measured = {
-        "seconds": round(progress.seconds, 3),
-        "images_per_second": round(progress.step * learner.config.batch / max(progress.seconds, 1e-9), 3),
-        "sessions": progress.sessions,
-        "processes": team.size,
-        "device": str(team.device),
-        "threads": torch.get_num_threads(),
-        "hardware": environment.hardware(),
-        "precision": learner.config.precision,
-        "compile": learner.config.compile,
-        "channels_last": learner.config.channels_last,
-        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if team.device.type == "cuda" else None,
-    }
-    return {"measured": measured, "versions": environment.versions(), "commit": environment.commit()}
 
 
 @contextlib.contextmanager
