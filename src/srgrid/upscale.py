@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from srgrid import images
 from srgrid.code import code_identity
-from srgrid.degrade import get_degradation
+from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
@@ -39,14 +39,14 @@ def upscale_path(
     model: str,
     scale: int,
     *,
-    degradation: str = "matlab",
+    degradation: str | Degradation = "matlab",
     options: Options = Options(),
     compare: Path | None = None,
 ) -> None:
     """Enlarge an image into an image, or a folder into a folder.
 
-    model: "bicubic", or what `srgrid.models.load` takes. degradation: the kernel of "bicubic" and of `compare`, a
-    picture of the bicubic enlargement beside the SR image (one image only).
+    model: "bicubic", or what `srgrid.models.load` takes. degradation: whose enlarger is "bicubic", and
+    that of `compare`, a picture of the bicubic enlargement beside the SR image (one image only).
     Raises SrgridError, naming file or option, and then writes nothing.
     """
     source, output = Path(source), Path(output)
@@ -81,7 +81,7 @@ def upscale_dir(
     model: str,
     scale: int,
     *,
-    degradation: str = "matlab",
+    degradation: str | Degradation = "matlab",
     options: Options = Options(),
 ) -> None:
     """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all.
@@ -122,11 +122,11 @@ class _Runner:
     batch: int = 1  # images at once
 
 
-def _bicubic(scale: int, degradation: str, options: Options) -> _Runner:
+def _bicubic(scale: int, degradation: str | Degradation, options: Options) -> _Runner:
     kernel = get_degradation(degradation)
     stored = np.uint8 if options.kind == "8bit" else np.float32
     return _Runner(
-        lambda batch, _: [kernel.enlarge(image, scale).astype(stored) for image in batch], {"degradation": degradation}
+        lambda batch, _: [kernel.enlarge(image, scale).astype(stored) for image in batch], {"degradation": kernel.name}
     )
 
 

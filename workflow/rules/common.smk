@@ -22,9 +22,10 @@ from srgrid.config import check, coerced
 from srgrid.configuration import MOVED
 from srgrid.data import registry
 from srgrid.data.fingerprint import fingerprint
-from srgrid.degrade import DEGRADATIONS, degradation_of
+from srgrid.degrade import degradations
 from srgrid.errors import SrgridError
 from srgrid.lock import hold
+from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
 from srgrid.models.find import locate
 from srgrid.networks import names as model_names
@@ -53,7 +54,11 @@ RUN = Path("results") / config["run"]
 RESOURCES = Path("resources")
 DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
 PROTOCOLS = protocols(DEFINITIONS)
-TRAINING_SET = "+".join(config["train"]["images"])
+METRICS = get_metrics(config["metrics"])
+DEGRADATIONS = degradations(config["define_degradations"])
+# Folders of the usual degradation have no name for it.
+TRAINED_ON = "" if config["train"]["degradation"] == "matlab" else f"_{config['train']['degradation']}"
+TRAINING_SET = "+".join(config["train"]["images"]) + TRAINED_ON
 COMPUTE = config["compute"]
 GPU = int(COMPUTE["device"] == "cuda" or (COMPUTE["device"] == "auto" and bool(shutil.which("nvidia-smi"))))
 
@@ -87,7 +92,7 @@ wildcard_constraints:
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
 # In place of Snakemake's own prefix: `set -euo pipefail` has to be said again, or a step that ends in a pipe never fails.
-shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
+shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
 
 
 def cells():
@@ -107,7 +112,7 @@ def sr_dir(model, protocol, dataset, scale):
     """Where the SR images that a protocol scores are; those of a model are floats if the protocol never rounds."""
     definition = PROTOCOLS[protocol]
     kind = "8bit" if definition.quantise or model == BASELINE else "float"
-    return RUN / "SR" / model / f"{degradation_of(definition)}-{kind}" / dataset / f"x{scale}"
+    return RUN / "SR" / model / f"{definition.degradation}-{kind}" / dataset / f"x{scale}"
 
 
 def lr_origin(name):
@@ -122,6 +127,12 @@ def weights_file(model, scale):
     if model in config["weights"]:
         return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))
     return RUN / "weights" / f"{model}_x{scale}.safetensors"
+
+
+def own_degradation(name):
+    """What a command needs to know a degradation by its name, as JSON: another definition makes the images again."""
+    own = config["define_degradations"]
+    return json.dumps({name: own[name]} if name in own else {})
 
 
 @functools.cache

@@ -78,17 +78,18 @@ def train(
         training, held_out = split(pack, recipe.held_out)
         planner = Planner(pack, training, recipe)
         network = fresh(model_name, scale, recipe.seed, init)
-        state = State(Path(state_dir), _origin(network, pack, held_out, recipe, init))
+        origin = _origin(network, pack, held_out, recipe, init)
+        state = State(Path(state_dir), _identity(origin))
         with state.locked() if team.leads else contextlib.nullcontext():
             recipe = _settle_precision(recipe, network, state, team)
             learner = Learner(network, recipe, team)
+            origin |= {"recipe": state.identity["recipe"]}
             session = Session(recipe, team, stop, state, learner, _resume(state, learner, team), started)
-            session.progress.sessions += 1
             if not session.progress.done:
                 session.steps = _budget(recipe, planner)
                 session.validation = (pack, held_out)
                 _loop(session, source(pack, planner, team.device, team.share(recipe.batch)))
-            return _finish(session, out_path)
+            return _finish(session, origin, out_path)
 
 
 @dataclass
@@ -107,6 +108,7 @@ class Session:
     log: Log | None = None  # of process 0 alone
 
     def __post_init__(self) -> None:
+        self.progress.sessions += 1
         self.total = torch.tensor(self.progress.loss, dtype=torch.float64, device=self.team.device)
         self.shown = (self.progress.step, time.monotonic())
 
@@ -245,7 +247,7 @@ def validate(network: Network, pack: Pack, indices: list[int], precision: Precis
 def _origin(
     network: Network, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
 ) -> dict[str, Any]:
-    """What decides the weights: goes into their header, and tells whose a state folder is."""
+    """What decides the weights, and goes into their header."""
     return {
         "model": network.name,
         "config": asdict(network.config),
@@ -255,9 +257,17 @@ def _origin(
             "images": len(pack),
             "training_set": "+".join(dict.fromkeys(entry.name.split("/")[0] for entry in pack.entries)),
             "held_out": [pack.entries[i].name for i in held_out],
+            "degradation": pack.degradation,
         },
         "init": None if init is None else provenance.file_digest(init),
     }
+
+
+def _identity(origin: dict[str, Any]) -> dict[str, Any]:
+    """What tells whose a state folder is: of "matlab", the one degradation that earlier versions knew, as they did."""
+    data = origin["data"]
+    kept = {key: value for key, value in data.items() if key != "degradation" or value["name"] != "matlab"}
+    return origin | {"data": kept}
 
 
 def _settle_precision(recipe: TrainConfig, network: Network, state: State, team: Team) -> TrainConfig:
@@ -328,7 +338,7 @@ def _take_best(state: State, learner: Learner) -> tuple[int, float]:
         ) from None
 
 
-def _finish(session: Session, out: Path) -> dict[str, Any]:
+def _finish(session: Session, origin: dict[str, Any], out: Path) -> dict[str, Any]:
     """Write the weights and, beside them, what was measured; returns the summary."""
     progress, learner, team = session.progress, session.learner, session.team
     exported, psnr = progress.step, progress.psnr
@@ -336,7 +346,7 @@ def _finish(session: Session, out: Path) -> dict[str, Any]:
         exported, psnr = _take_best(session.state, learner)
     summary = {"steps": progress.step, "exported_step": exported, "psnr": psnr}
     if team.leads:
-        made = session.state.identity | summary
+        made = origin | summary
         replace(learner.averaged, provenance=made).save(out, session.recipe.dtype)
         TrainingRecord(
             weights_sha256=provenance.file_digest(out),
