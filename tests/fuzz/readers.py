@@ -456,8 +456,6 @@ def read_published(file: Path) -> None:
     published._table.cache_clear()
     try:
         published.published()
-        published.hub_name("Set5")
-        published.citation("Set5")
     finally:
         published.__file__ = here
         published._table.cache_clear()
