@@ -1,3 +1,4 @@
+import ast
 import hashlib
 import json
 import shutil
@@ -66,7 +67,7 @@ def test_the_record_has_what_is_needed_to_make_a_run_again(photo_dir, tmp_path):
 
 def forget():
     """Read all sources again."""
-    for function in (code.code_identity, code._named, code._data_files):
+    for function in (code.code_identity, code._source, code._named, code._data_files):
         function.cache_clear()
 
 
@@ -100,3 +101,19 @@ def test_a_steps_code_is_known_by_all_that_it_reaches(tmp_path, monkeypatch):
 def test_data_files_are_code(module, data):
     files, _ = code._reach(module)
     assert code.PACKAGE / data in files
+
+
+def test_reading_imports_by_pattern_finds_what_a_parser_finds():
+    for file in code.PACKAGE.rglob("*.py"):
+        expected, texts = set(), set()
+        for node in ast.walk(ast.parse(file.read_bytes())):
+            if isinstance(node, ast.Import):
+                expected |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                expected |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+            elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+                texts.add(node.value)
+        imports, data = code._named(file)
+        assert set(imports) == expected, file
+        named = {path for path in code._data_files(file.parent) if texts & set(path.relative_to(file.parent).parts)}
+        assert named <= set(data), file

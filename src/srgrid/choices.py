@@ -7,8 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from srgrid.files import read_yaml
 from srgrid.protocols import PROTOCOLS, Protocol, protocols
 
 
@@ -26,7 +25,7 @@ class Choice:
 def _load() -> tuple[tuple[Choice, ...], dict[str, dict[str, Any]]]:
     made: dict[str, dict[str, Any]] = {}
     choices = []
-    for entry in yaml.safe_load(Path(__file__).with_name("choices.yaml").read_text()):
+    for entry in read_yaml(Path(__file__).with_name("choices.yaml")):
         ends = [_end(entry[key], f"audit-{entry['name']}", made) for key in ("from", "to")]
         choices.append(Choice(entry["name"], entry["about"], *ends))
     return tuple(choices), made

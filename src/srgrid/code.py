@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import re
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -21,6 +21,9 @@ _NUMERIC = {
     "pandas": "pandas",
 }
 
+# Import statements as ruff formats them. Parsing all modules takes half a second, which every planning would pay.
+_IMPORT = re.compile(r"^[ \t]*(?:from +([\w.]+) +import +(\([^)]*\)|[^\n(]+)|import +([^\n#]+))", re.M)
+
 
 @cache
 def code_identity(module: str) -> dict[str, str]:
@@ -37,6 +40,7 @@ def code_identity(module: str) -> dict[str, str]:
     return {"source": digest.hexdigest()[:16]} | {name: version(name) for name in sorted(packages)}
 
 
+@cache
 def version(package: str) -> str:
     """The installed version of a package, or "not installed"."""
     try:
@@ -62,6 +66,7 @@ def _reach(module: str) -> tuple[set[Path], set[str]]:
     return files, packages
 
 
+@cache
 def _source(module: str) -> Path | None:
     place = PACKAGE.joinpath(*module.split(".")[1:])
     return next((file for file in (place.with_suffix(".py"), place / "__init__.py") if file.is_file()), None)
@@ -74,17 +79,16 @@ def _named(file: Path) -> tuple[list[str], list[Path]]:
     `from a import b` counts as a and as a.b. A data file under the module's folder is named by a text that is its own
     name (choices.yaml), that of a file beside it, or that of a folder it lies in.
     """
-    imports, texts = [], set()
-    for node in ast.walk(ast.parse(file.read_bytes())):
-        if isinstance(node, ast.Import):
-            imports += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            imports += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
-            texts.add(node.value)
+    source = file.read_text(encoding="utf-8")
+    imports = []
+    for origin, names, modules in _IMPORT.findall(source):
+        imports += [word.split()[0] for word in modules.split(",")] if modules else [origin]
+        words = (word.split() for word in re.sub(r"#.*", "", names.strip("()")).split(","))
+        imports += [f"{origin}.{word[0]}" for word in words if word]
     under = [(path, path.relative_to(file.parent).parts) for path in _data_files(file.parent)]
-    folders = {path.parent for path, parts in under if parts[-1] in texts and len(parts) > 1}
-    return imports, [path for path, parts in under if path.parent in folders or texts.intersection(parts)]
+    said = {part for part in {part for _, parts in under for part in parts} if f'"{part}"' in source}
+    folders = {path.parent for path, parts in under if parts[-1] in said and len(parts) > 1}
+    return imports, [path for path, parts in under if path.parent in folders or said.intersection(parts)]
 
 
 @cache

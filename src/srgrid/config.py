@@ -9,12 +9,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator
 from jsonschema.exceptions import ValidationError
 from jsonschema.validators import extend
 
 from srgrid.errors import SrgridError
+from srgrid.files import read_yaml
 
 _WHOLE = re.compile(r"[+-]?\d+")
 _DECIMAL = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
@@ -45,7 +45,7 @@ def coerced(config: Mapping[str, Any], schema_file: Path) -> dict[str, Any]:
 
 @cache
 def _schema(file: Path) -> Mapping[str, Any]:
-    return dict(yaml.safe_load(file.read_text()))
+    return dict(read_yaml(file))
 
 
 def _coerced(value: Any, schema: Mapping[str, Any], root: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from srgrid.settings import Device, Precision, Rule, setting
 
 Name = Annotated[str, Rule(pattern="^[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
 Names = Annotated[list[Name], Rule(minItems=1, uniqueItems=True)]
+MetricName = Annotated[str, Rule(pattern="^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_]*)?$")]
 Scale = Annotated[int, Rule(minimum=2, maximum=8)]
 Box = Annotated[list[Annotated[int, Rule(minimum=0)]], Rule(minItems=4, maxItems=4)]
 # Texts stay texts, whatever they look like; other fields become what they spell.
@@ -127,6 +128,11 @@ class Config:
     protocols: Names = setting(
         ["rgb8", "luma8", "super-image"],
         "How SR is compared with HR (see docs/protocols.md). The first is the one figures and the card's headline use.",
+    )
+    metrics: Annotated[list[MetricName], Rule(minItems=1, uniqueItems=True)] = setting(
+        ["psnr", "ssim"],
+        "What SR and HR are compared by (see docs/protocols.md): psnr, ssim, or `module:NAME` of a metric of your own. "
+        "The first is the headline: its gain over bicubic is shown, and by it the images that are shown are chosen.",
     )
     define_protocols: dict[Name, ProtocolFields] = setting(
         {},

@@ -345,6 +345,13 @@ def _wrong(manifest: Any) -> str:
     return ""
 
 
+def read_yaml(path: Path) -> Any:
+    """A YAML file of this package or of the repository."""
+    import yaml
+
+    return yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
 def is_plain_name(name: object) -> bool:
     """Whether a value names a file in its own folder: no path, and nothing that a file system cannot hold."""
     if not isinstance(name, str) or name in ("", ".", "..") or "/" in name or "\0" in name:

@@ -13,6 +13,7 @@ from typing import Any
 from srgrid.data import registry
 from srgrid.data.registry import Dataset
 from srgrid.errors import SrgridError
+from srgrid.metrics import Score, get_metrics
 from srgrid.networks import SCALES
 from srgrid.protocols import get_protocol, protocols
 from srgrid.train.recipes import TrainConfig, recipe
@@ -34,6 +35,7 @@ def require(
         _mirror(mirror),
         _datasets(config, mirror),
         _protocols(config, definitions),
+        _metrics(config),
         _methods(config, models),
         _weights(config, basedir),
         _training(config),
@@ -134,6 +136,12 @@ def _protocols(config: Config, definitions: Mapping[str, Any]) -> Iterator[str]:
         return
     for name in config["protocols"]:
         yield from _try("protocols", get_protocol, name, known)
+
+
+def _metrics(config: Config) -> Iterator[str]:
+    yield from _try("metrics", get_metrics, config["metrics"])
+    if config["audit"] and (lacking := [name for name in Score._fields if name not in config["metrics"]]):
+        yield f"audit: published values are PSNR and SSIM; add {', '.join(lacking)} to `metrics`, or set `audit: false`"
 
 
 def _methods(config: Config, models: Sequence[str]) -> Iterator[str]:

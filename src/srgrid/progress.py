@@ -7,9 +7,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from rich.console import Console
-from rich.progress import track as rich_track
-
 T = TypeVar("T")
 LOG_EVERY_S = 10.0
 
@@ -19,6 +16,9 @@ def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[
     if total is None and isinstance(items, Sequence):
         total = len(items)
     if sys.stderr.isatty():
+        from rich.console import Console
+        from rich.progress import track as rich_track
+
         yield from rich_track(items, description=label, total=total, console=Console(stderr=True), transient=True)
         return
     shown = time.monotonic()

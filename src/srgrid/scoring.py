@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, read_manifest, set_identity, staged_file
 from srgrid.made import open_images
-from srgrid.metrics import Score, score
+from srgrid.metrics import PSNR_SSIM, Metric, measure
+from srgrid.metrics.table import to_records
 from srgrid.names import check_for_tables, some
 from srgrid.progress import track
 from srgrid.protocols import Protocol
@@ -23,16 +24,17 @@ from srgrid.records import CELL, file_digest, write_record
 
 @dataclass(frozen=True)
 class Row:
-    """One image's score, and the two images that were compared: file name and pixel digest of each."""
+    """One image's score by each metric, and the two images that were compared: file name and pixel digest of each."""
 
     image: str
-    psnr: float
-    ssim: float
+    values: dict[str, float]
     sr: tuple[str, str] = ("", "")
     hr: tuple[str, str] = ("", "")
 
 
-def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> list[Row]:
+def score_dirs(
+    sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol, metrics: Sequence[Metric] = PSNR_SSIM
+) -> list[Row]:
     """Score every image of `sr_dir` (images, or float .npy) against the one of the same stem in `hr_dir`.
 
     Raises SrgridError, naming the files, if the two folders do not hold the same stems, or for any image that cannot
@@ -46,12 +48,12 @@ def score_dirs(sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol) -> li
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
         sr, hr = sr_folder.read(sr_files[stem]), hr_folder.read(hr_files[stem])
         try:
-            value = score(sr, hr, scale, protocol)
+            values = measure(sr, hr, scale, protocol, metrics)
         except SrgridError as error:
             raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
         sr_name, hr_name = sr_files[stem].name, hr_files[stem].name
         seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
-        rows.append(Row(stem, *value, *seen))
+        rows.append(Row(stem, values, *seen))
     return rows
 
 
@@ -66,18 +68,18 @@ def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path)
         raise SrgridError(f"{sr_dir}: {some(spare)} match no image of {hr_dir}; remove them or add the HR images")
 
 
-def mean(rows: list[Row]) -> Score:
-    """The mean over images of the per-image values."""
-    return Score(float(np.mean([r.psnr for r in rows])), float(np.mean([r.ssim for r in rows])))
+def mean(rows: list[Row]) -> dict[str, float]:
+    """The mean over images of each metric."""
+    return {name: float(np.mean([row.values[name] for row in rows])) for name in rows[0].values}
 
 
-def write_rows(out: Path, rows: list[Row], **cell: str | int) -> None:
+def write_rows(out: Path, rows: list[Row], metrics: Sequence[Metric] = PSNR_SSIM, **cell: str | int) -> None:
     """Write the rows as CSV; `cell` gives columns that are the same in every row (dataset, scale, method, ...)."""
     with staged_file(out) as staged, staged.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow([*cell, "image", "psnr", "ssim"])
+        writer.writerow([*cell, "image", *(metric.name for metric in metrics)])
         for row in rows:
-            writer.writerow([*cell.values(), row.image, f"{row.psnr:.6f}", f"{row.ssim:.8f}"])
+            writer.writerow([*cell.values(), row.image, *(f"{row.values[m.name]:.{m.stored}f}" for m in metrics)])
 
 
 def check_cell(out: Path, cell: Mapping[str, Any], scale: int, protocol: Protocol) -> None:
@@ -92,17 +94,26 @@ def check_cell(out: Path, cell: Mapping[str, Any], scale: int, protocol: Protoco
         raise SrgridError(f"{out}: a cell is written as .csv, with a record of the same name beside it; rename it")
 
 
-def write_cell(out: Path, rows: list[Row], cell: Mapping[str, Any], protocol: Protocol, sr_dir: Path) -> None:
+def write_cell(
+    out: Path,
+    rows: list[Row],
+    cell: Mapping[str, Any],
+    protocol: Protocol,
+    sr_dir: Path,
+    metrics: Sequence[Metric] = PSNR_SSIM,
+) -> None:
     """Write one cell of a grid: the rows as CSV and, beside it (.json), the record that `srgrid grid` asks for.
 
     cell: dataset, scale, method and protocol. The record holds digests of the CSV and of the pixels compared, the
-    protocol's fields, what the manifest of `sr_dir` says of the SR images (null without one), and the code's identity.
+    protocol's fields, the metrics' records, what the manifest of `sr_dir` says of the SR images (null without one), and
+    the code's identity.
     """
-    write_rows(out, rows, **{key: cell[key] for key in CELL})
+    write_rows(out, rows, metrics, **{key: cell[key] for key in CELL})
     record = {
         "csv": file_digest(out),
         "cell": dict(cell),
         "protocol": asdict(protocol),
+        "metrics": to_records(metrics),
         "hr": set_identity(dict(row.hr for row in rows)),
         "sr": set_identity(dict(row.sr for row in rows)) | _made_by(sr_dir),
         "code": code_identity("srgrid.scoring"),

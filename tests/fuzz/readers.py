@@ -107,8 +107,8 @@ def float_images(room: Path) -> list[Path]:
 def score_float(file: Path) -> None:
     protocol = protocols.get_protocol("super-image", protocols.protocols())
     for row in scoring.score_dirs(file.parent, file.parents[1] / "HR", 2, protocol):
-        assert row.ssim <= 1
-        assert row.psnr >= 0
+        assert row.values["ssim"] <= 1
+        assert row.values["psnr"] >= 0
 
 
 def made_folder(room: Path) -> list[Path]:

@@ -13,14 +13,15 @@ from skimage import data
 
 from srgrid import images
 from srgrid.errors import SrgridError
+from srgrid.metrics import METRICS
 from srgrid.records import read_record
 from srgrid.report.cardata import gather
 from srgrid.report.choose import choose_crop, choose_images
-from srgrid.report.figures import Panel, best_methods, draw_panels
+from srgrid.report.figures import Panel, draw_panels
 from srgrid.report.previews import view_around
 from srgrid.report.selection import Wanted, select
 from srgrid.report.sources import CellImages, load_pair, open_cell, open_folders
-from srgrid.report.tables import read_scores
+from srgrid.report.tables import best_methods, read_scores
 
 
 def scores(gains: dict[str, float]) -> pd.DataFrame:
@@ -110,9 +111,9 @@ def cell_of(run: Path, *methods: str) -> CellImages:
 
 
 def test_the_best_is_bold_where_there_are_several() -> None:
-    assert best_methods(pd.Series({"a": 30.0, "b": float("inf"), "c": 31.0})) == {"b"}
-    assert best_methods(pd.Series({"a": 31.0, "b": 31.0})) == {"a", "b"}
-    assert best_methods(pd.Series({"a": 31.0})) == set()
+    assert best_methods(METRICS["psnr"], {"a": 30.0, "b": float("inf"), "c": 31.0}) == {"b"}
+    assert best_methods(METRICS["psnr"], {"a": 31.0, "b": 31.0}) == {"a", "b"}
+    assert best_methods(METRICS["psnr"], {"a": 31.0}) == set()
 
 
 def test_figure_and_compare_view_draw_one_selection(run: Path, tmp_path: Path) -> None:

@@ -68,7 +68,7 @@ def test_3_packaging_does_not_move_a_score(tmp_path: Path, camera: np.ndarray, p
     make_lr(tmp_path / "HR", tmp_path / "LR", 2)
     upscale_dir(tmp_path / "LR", tmp_path / "SR", "bicubic", 2)
     row = scoring.score_dirs(tmp_path / "SR", tmp_path / "HR", 2, known[protocol])[0]
-    assert (row.psnr, row.ssim) == expected
+    assert tuple(row.values.values()) == expected
     assert score(three(sr), three(camera), 2, known[protocol]) == expected
     assert images.read(tmp_path / "LR" / "a.png").ndim == 2
 
@@ -100,7 +100,8 @@ def test_3_bridge_scores_the_same_and_is_recognised_in_any_packaging(mirror: Pat
         make_lr(folder / "HR", folder / "LR", 4)
         upscale_dir(folder / "LR", folder / "SR", "bicubic", 4)
         row = scoring.score_dirs(folder / "SR", folder / "HR", 4, PROTOCOLS["rgb8"])[0]
-        assert (f"{row.psnr:.6f}", f"{row.ssim:.8f}") == ("23.145890", "0.54030206")  # results/published
+        psnr, ssim = row.values.values()
+        assert (f"{psnr:.6f}", f"{ssim:.8f}") == ("23.145890", "0.54030206")  # results/published
         found = verify_dir(folder / "HR").rows[0]
         assert (found.status, found.image) == ("exact", "bridge")
         assert ("stored as three equal channels; taken as grey" in found.detail) == (name in ("three channels", "RGBA"))
@@ -119,7 +120,8 @@ def test_3_grey_images_that_are_published_as_rgb_keep_their_numbers(mirror: Path
         assert images.read(tmp_path / name / "LR" / "man.png").ndim == 3
         upscale_dir(tmp_path / name / "LR", tmp_path / name / "SR", "bicubic", 4)
         row = scoring.score_dirs(tmp_path / name / "SR", tmp_path / name / "HR", 4, PROTOCOLS["rgb8"])[0]
-        assert (f"{row.psnr:.6f}", f"{row.ssim:.8f}") == ("25.695634", "0.67611783")  # results/published
+        psnr, ssim = row.values.values()
+        assert (f"{psnr:.6f}", f"{ssim:.8f}") == ("25.695634", "0.67611783")  # results/published
     catalogue = recognise.Catalogue([registry.get("Set14")])
     assert np.array_equal(catalogue.match(single).pixels, man)  # type: ignore[arg-type]
 
@@ -411,7 +413,7 @@ def test_18_composed_and_decomposed_names_match(tmp_path: Path, photo: np.ndarra
     save(tmp_path / "HR" / "caf\u00e9.png", photo)
     save(tmp_path / "SR" / "cafe\u0301.png", photo)
     row = scoring.score_dirs(tmp_path / "SR", tmp_path / "HR", 2, PROTOCOLS["rgb8"])[0]
-    assert (row.image, row.psnr) == ("caf\u00e9", float("inf"))
+    assert (row.image, row.values["psnr"]) == ("caf\u00e9", float("inf"))
     shown = load_pair(open_images(tmp_path / "HR"), {"a": open_images(tmp_path / "SR")}, row.image)
     assert np.array_equal(shown[0], shown[1]["a"])
     fetch("Own", tmp_path / "out", _as_mirror(tmp_path, "SR"))

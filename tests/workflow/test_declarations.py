@@ -1,7 +1,10 @@
 """What the workflow declares has to agree with the rest of the repository."""
 
 import csv
+import os
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -60,6 +63,18 @@ def test_every_rule_has_log_benchmark_and_conda():
         for name, body in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)+)", file.read_text(), re.M):
             for directive in ("log:", "benchmark:", "conda:", "output:"):
                 assert directive in body, f"{file.name}: rule {name} has no {directive}"
+
+
+def test_planning_imports_nothing_heavy():
+    """Every Snakemake process, and each Slurm job two of them, imports what common.smk does."""
+    text = (ROOT / "workflow/rules/common.smk").read_text()
+    lines = re.findall(r"^(?:from srgrid\S* )?import .*$", text, re.M)
+    assert len(lines) > 15
+    heavy = {"torch", "scipy", "skimage", "pandas", "matplotlib", "datasets", "pyarrow", "rich", "safetensors"}
+    code = "\n".join([*lines, f"sys.exit(', '.join({heavy} & sys.modules.keys()) or None)"])
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Paths, wildcards, targets: what the other rule files share."""
 
 import functools
+import gc
 import hashlib
 import json
 import os
@@ -24,10 +25,14 @@ from srgrid.data.fingerprint import fingerprint
 from srgrid.degrade import DEGRADATIONS, degradation_of
 from srgrid.errors import SrgridError
 from srgrid.lock import hold
+from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
 from srgrid.provenance import file_digest
+
+# What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
+gc.freeze()
 
 
 def or_stop(function, *arguments, **options):
@@ -48,6 +53,7 @@ RUN = Path("results") / config["run"]
 RESOURCES = Path("resources")
 DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
 PROTOCOLS = protocols(DEFINITIONS)
+METRICS = get_metrics(config["metrics"])
 TRAINING_SET = "+".join(config["train"]["images"])
 COMPUTE = config["compute"]
 GPU = int(COMPUTE["device"] == "cuda" or (COMPUTE["device"] == "auto" and bool(shutil.which("nvidia-smi"))))

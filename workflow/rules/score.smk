@@ -18,9 +18,11 @@ rule score:
             {"dataset": w.dataset, "scale": int(w.scale), "method": w.model, "protocol": w.protocol}
         ),
         define=lambda w: json.dumps(DEFINITIONS),
+        metrics=",".join(config["metrics"]),
+        versions=[metric.version for metric in METRICS],
     shell:
         "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output.scores}"
-        " --cell {params.cell:q} --define {params.define:q} > {log} 2>&1 || {{ cat {log} >&2; exit 2; }}"
+        " --cell {params.cell:q} --define {params.define:q} --metrics {params.metrics:q} > {log} 2>&1 || {{ cat {log} >&2; exit 2; }}"
 
 
 rule grid:

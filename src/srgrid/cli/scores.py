@@ -19,6 +19,7 @@ from srgrid.files import keep_apart
 @click.option("--out", type=PATH, help="Write the rows and the mean as CSV.")
 @json_option("--cell", "JSON object, dataset, scale, method and protocol: write a cell for `grid`, no mean.")
 @config_option("--define")
+@click.option("--metrics", default="psnr,ssim", help="psnr, ssim, or module:NAME of your own, a comma between them.")
 def score(
     sr_dir: Path,
     hr_dir: Path,
@@ -27,24 +28,28 @@ def score(
     out: Path | None,
     cell: dict[str, Any],
     define: dict[str, Any],
+    metrics: str,
 ) -> None:
-    """Score SR images against their originals: PSNR and SSIM per image, and the mean."""
+    """Score SR images against their originals: PSNR and SSIM (or other metrics) per image, and the mean."""
     from srgrid import protocols, scoring
+    from srgrid.metrics import get_metrics
 
+    chosen = get_metrics(name.strip() for name in metrics.split(","))
     if out:
         keep_apart(out, sr_dir, hr_dir)
     rule = protocols.get_protocol(protocol, protocols.protocols(define))
     if out and cell:
         scoring.check_cell(out, cell, scale, rule)
-    rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule)
-    shown = rows if cell else [*rows, scoring.Row("mean", *scoring.mean(rows))]
+    rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule, chosen)
+    shown = rows if cell else [*rows, scoring.Row("mean", scoring.mean(rows))]
     if out and cell:
-        scoring.write_cell(out, rows, cell, rule, sr_dir)
+        scoring.write_cell(out, rows, cell, rule, sr_dir, chosen)
     elif out:
-        scoring.write_rows(out, shown)
+        scoring.write_rows(out, shown, chosen)
     width = max(len(row.image) for row in shown)
     for row in shown:
-        print(f"{row.image:<{width}}  {row.psnr:9.4f} dB  {row.ssim:.5f}")
+        texts = (f"{row.values[m.name]:{m.printed + 7}.{m.printed + 2}f} {m.unit}".rstrip() for m in chosen)
+        print("  ".join([f"{row.image:<{width}}", *texts]))
 
 
 @click.command()

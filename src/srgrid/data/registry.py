@@ -12,12 +12,11 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from srgrid import config, images
 from srgrid.data.digests import Known, plain_name, read_digests
 from srgrid.data.links import check_links, check_names
 from srgrid.errors import SrgridError
+from srgrid.files import read_yaml
 from srgrid.names import check_for_tables
 from srgrid.references import Reference, reference
 
@@ -142,7 +141,7 @@ def resolve(name: str, mirror: str | os.PathLike[str] | None = None, extra: Mapp
 
 @cache
 def _built_in() -> Mapping[str, Dataset]:
-    raw = yaml.safe_load((HERE / "registry.yaml").read_text())
+    raw = read_yaml(HERE / "registry.yaml")
     _check(raw, "registry.yaml")
     found = {name: _dataset(name, entry, HERE / "digests") for name, entry in raw.items()}
     check_links(found, "registry.yaml")

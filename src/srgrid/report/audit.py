@@ -20,7 +20,7 @@ from srgrid.metrics import Score
 from srgrid.records import file_digest, tables_record, write_record
 from srgrid.report.cells import check_agreement, read_cells
 from srgrid.report.published import Published, published
-from srgrid.report.tables import BASELINE, CELL, read_grid, read_scores
+from srgrid.report.tables import BASELINE, CELL, read_grid, read_scores, run_metrics
 
 REPRODUCED = "reproduced"
 EXPLAINED = "explained"
@@ -52,7 +52,7 @@ class Verdict(NamedTuple):
 
 def audit_cells(grid: pd.DataFrame) -> list[dict[str, Any]]:
     """One row for every published value whose data set and scale the grid holds."""
-    values = _by_cell(grid)
+    values = by_cell(grid)
     held = {(dataset, scale) for dataset, scale, _, _ in values}
     rows = []
     for cell in published():
@@ -116,7 +116,7 @@ def measure_choices(scores: pd.DataFrame) -> list[dict[str, Any]]:
             if before is None or after is None:
                 lacking = choice.before if before is None else choice.after
                 raise SrgridError(f"audit: no bicubic scores of {dataset} x{scale} under {lacking}; score it first")
-            change = after[["psnr", "ssim"]].mean() - before[["psnr", "ssim"]].mean()
+            change = after[list(Score._fields)].mean() - before[list(Score._fields)].mean()
             cell = (choice.name, choice.about, dataset, str(scale), str(len(before)))
             moved = (f"{before['psnr'].mean():.3f}", f"{change['psnr']:+z.3f}", f"{change['ssim']:+z.5f}")
             rows.append(dict(zip(EFFECT_COLUMNS, (*cell, *moved), strict=True)))
@@ -129,7 +129,7 @@ def compare_columns(grid: pd.DataFrame) -> list[dict[str, Any]]:
     For each cell where the card prints a model value: bicubic as the card prints it, re-made under luma8 and under
     super-image, and how far the card's model stands from the RCAN paper's, which is trained longer.
     """
-    values = _by_cell(grid)
+    values = by_cell(grid)
     texts = {(cell.source, cell.method, cell.dataset, cell.scale): cell for cell in published()}
     rows = []
     for (source, method, dataset, scale), model in texts.items():
@@ -152,12 +152,17 @@ def write_audit(run_dir: Path, parts: Sequence[Path]) -> None:
     """Write audit.csv, effects.csv and columns.csv into `run_dir`, from its grid and the choices' score files.
 
     audit.json, their record, has their digests and those of the tables they were made from. Raises SrgridError when
-    a table or score file was edited, or the score files do not go together with the run's.
+    a table or score file was edited, the score files do not go together with the run's, or the run lacks PSNR or SSIM,
+    which the published values are.
     """
     tables = tables_record(run_dir, SOURCES)
-    grid, scored = read_grid(run_dir / "grid.csv"), read_cells(parts)
+    metrics = run_metrics(tables)
+    if lacking := set(Score._fields).difference(metric.name for metric in metrics):
+        raise SrgridError(f"audit: the run was not scored by {', '.join(sorted(lacking))}; score it by them, too")
+    grid, scored = read_grid(run_dir / "grid.csv", metrics), read_cells(parts)
     check_agreement(scored, tables)
-    scores = pd.concat([read_scores(run_dir / "scores.csv"), *(cell.scores for cell in scored)], ignore_index=True)
+    own = read_scores(run_dir / "scores.csv", metrics)
+    scores = pd.concat([own, *(cell.scores for cell in scored)], ignore_index=True)
     if (repeated := scores.duplicated([*CELL, "image"])).any():
         raise SrgridError(f"audit: {' '.join(map(str, scores.loc[repeated, CELL].iloc[0]))} is there twice; keep one")
     made = {
@@ -182,7 +187,10 @@ def _write(out: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Any]])
         writer.writerows(rows)
 
 
-def _by_cell(grid: pd.DataFrame) -> dict[tuple[str, int, str, str], Score]:
+def by_cell(grid: pd.DataFrame) -> dict[tuple[str, int, str, str], Score]:
+    """PSNR and SSIM of every cell; of none where the grid lacks either."""
+    if not set(Score._fields) <= set(grid.columns):
+        return {}
     return {
         (str(r["dataset"]), int(r["scale"]), str(r["method"]), str(r["protocol"])): Score(r["psnr"], r["ssim"])
         for r in grid.to_dict("records")

@@ -185,7 +185,7 @@ def front_matter(data: CardData) -> str:
         "pipeline_tag": "image-to-image",
         "tags": ["super-resolution", "image-super-resolution", "srgrid"],
         "datasets": list(dict.fromkeys(name for name in hub if name)),
-        "metrics": ["psnr", "ssim"],
+        "metrics": [metric.name for metric in data.metrics],
         "model-index": model_index(data),
     }
     if not card["datasets"]:
@@ -203,25 +203,26 @@ def model_index(data: CardData) -> list[dict[str, Any]]:
     index = []
     for method in data.methods or [BASELINE]:
         cells = data.grid[(data.grid["method"] == method) & (data.grid["protocol"] == data.protocol)]
-        results = [_result(data, row) for row in cells.itertuples(index=False)]
+        results = [_result(data, row) for row in cells.to_dict("records")]
         if results:
             index.append({"name": str(method), "results": results})
     return index
 
 
-def _result(data: CardData, row: Any) -> dict[str, Any]:
+def _result(data: CardData, row: Mapping[Any, Any]) -> dict[str, Any]:
+    name, protocol = str(row["dataset"]), str(row["protocol"])
     metrics = []
-    for kind, value, digits in (("psnr", row.psnr, 4), ("ssim", row.ssim, 6)):
-        shown = round(float(value), digits) if math.isfinite(value) else str(value)
-        arguments = {"protocol": str(row.protocol), "images": int(row.images)}
-        metrics.append({"type": kind, "value": shown, "name": f"{kind.upper()} ({row.protocol})", "args": arguments})
-    name = str(row.dataset)
+    for metric in data.metrics:
+        value = float(row[metric.name])
+        shown = round(value, metric.printed + 2) if math.isfinite(value) else str(value)
+        arguments = {"protocol": protocol, "images": int(row["images"])}
+        metrics.append({"type": metric.name, "value": shown, "name": f"{metric.label} ({protocol})", "args": arguments})
     return {
-        "task": {"type": "image-to-image", "name": f"Image super-resolution x{row.scale}"},
+        "task": {"type": "image-to-image", "name": f"Image super-resolution x{row['scale']}"},
         "dataset": {
             "type": hub_name(name) or slug(name) or "unnamed",
             "name": name,
-            "config": f"bicubic_x{row.scale}",
+            "config": f"bicubic_x{row['scale']}",
             "split": "validation",
         },
         "metrics": metrics,

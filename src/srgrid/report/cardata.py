@@ -11,11 +11,12 @@ import pandas as pd
 
 from srgrid.code import NOT_INSTALLED, code_identity
 from srgrid.errors import SrgridError
+from srgrid.metrics import Metric
 from srgrid.records import SELECTION, TABLE_NAMES, check_files, flatten, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.intervals import read_intervals
 from srgrid.report.published import Published, published
-from srgrid.report.tables import BASELINE, CELL, Cell, cells, distinct, read_grid, read_scores
+from srgrid.report.tables import BASELINE, CELL, Cell, Metrics, cells, distinct, read_grid, read_scores, run_metrics
 
 NOT_RUN = "not scored in this run"
 CURVE_POINTS = 400
@@ -41,6 +42,7 @@ class CardData:
     """
 
     title: str
+    metrics: list[Metric]
     scores: pd.DataFrame
     grid: pd.DataFrame
     intervals: pd.DataFrame
@@ -67,6 +69,11 @@ class CardData:
         return str(self.order["protocol"][0])
 
     @property
+    def headline(self) -> Metric:
+        """The metric whose gains are shown and that images are chosen by: the first of the run."""
+        return self.metrics[0]
+
+    @property
     def methods(self) -> list[str]:
         """All methods but bicubic."""
         return [method for method in self.order["method"] if method != BASELINE]
@@ -88,8 +95,9 @@ def gather(
     """
     run_dir = Path(run_dir)
     tables = tables_record(run_dir, TABLE_NAMES)
-    scores, grid = read_scores(run_dir / "scores.csv"), read_grid(run_dir / "grid.csv")
-    check_fresh(scores, grid, run_dir / "grid.csv")
+    metrics = run_metrics(tables)
+    scores, grid = read_scores(run_dir / "scores.csv", metrics), read_grid(run_dir / "grid.csv", metrics)
+    check_fresh(scores, grid, metrics, run_dir / "grid.csv")
     provenance = _provenance(run_dir / "provenance.json", tables)
     config = _config(provenance)
     order = _order(grid, provenance)
@@ -98,9 +106,10 @@ def gather(
     audit = _audit(run_dir, tables, config)
     return CardData(
         title=title or str(config.get("run") or run_dir.name),
+        metrics=metrics,
         scores=scores,
         grid=grid,
-        intervals=read_intervals(run_dir / "intervals.csv", grid),
+        intervals=read_intervals(run_dir / "intervals.csv", grid, metrics),
         order=order,
         missing=_missing(grid, order, reasons),
         left_out={
@@ -126,11 +135,11 @@ def gather(
     )
 
 
-def check_fresh(scores: pd.DataFrame, grid: pd.DataFrame, path: Path) -> None:
+def check_fresh(scores: pd.DataFrame, grid: pd.DataFrame, metrics: Metrics, path: Path) -> None:
     """Raise SrgridError unless every cell of the grid is the mean of its rows in the scores."""
-    groups = scores.groupby(CELL, sort=False)
-    means = groups[["psnr", "ssim"]].mean().assign(images=groups.size())
-    listed = grid.set_index(CELL)[["psnr", "ssim", "images"]]
+    groups, names = scores.groupby(CELL, sort=False), [metric.name for metric in metrics]
+    means = groups[names].mean().assign(images=groups.size())
+    listed = grid.set_index(CELL)[[*names, "images"]]
     same = set(means.index) == set(listed.index)
     if not same or not np.allclose(means.loc[listed.index], listed, rtol=0, atol=2e-6, equal_nan=True):
         raise SrgridError(f"{path} does not follow from scores.csv beside it: make the grid again.")

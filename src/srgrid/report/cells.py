@@ -10,9 +10,11 @@ from typing import Any
 import pandas as pd
 
 from srgrid.errors import SrgridError
+from srgrid.metrics import Metric
+from srgrid.metrics.table import from_records
 from srgrid.records import CELL, check_files, flatten, read_record
 from srgrid.report.sources import sr_key
-from srgrid.report.tables import cells, read_scores
+from srgrid.report.tables import cells, read_scores, run_metrics
 
 _MAY_DIFFER = ("lr", "device", "kind", "degradation", "tile", "batch", "threads")
 _SECTIONS = {
@@ -32,6 +34,7 @@ class ScoredCell:
     path: Path
     scores: pd.DataFrame
     record: dict[str, Any]
+    metrics: list[Metric]
 
     def made_of(self) -> dict[str, dict[str, Any]]:
         """What has to be the same in every cell with the same key, by section (see `_SECTIONS`)."""
@@ -59,10 +62,11 @@ def read_cells(parts: Iterable[Path]) -> list[ScoredCell]:
     for part in map(Path, parts):
         record = read_record(part.with_suffix(".json"), "cell", f"score {part} again")
         check_files(part.parent, {part.name: record["csv"]}, "score it again")
-        scores = read_scores(part)
+        metrics = from_records(record["metrics"])
+        scores = read_scores(part, metrics)
         if cells(scores) != [tuple(record["cell"][key] for key in CELL)]:
             raise SrgridError(f"{part}: holds another cell than its record says; score it again")
-        found.append(ScoredCell(part, scores, record))
+        found.append(ScoredCell(part, scores, record, metrics))
     return found
 
 
@@ -71,8 +75,10 @@ def check_agreement(scored: Sequence[ScoredCell], tables: Mapping[str, Any] | No
     `hr` (data set -> digest), `protocols` (name -> fields), `code` ("score" -> identity).
 
     `tables`: the record of a run's tables, that the cells have to agree with, too.
-    Raises SrgridError, naming every difference, unless all cells agree wherever they have a key in common.
+    Raises SrgridError, naming every difference, unless all cells were scored by the same metrics and agree wherever
+    they have a key in common.
     """
+    _check_metrics(scored, tables)
     agreed: dict[str, dict[str, Any]] = {section: dict((tables or {}).get(section, {})) for section in _SECTIONS}
     holders = {(section, key): "the grid" for section in agreed for key in agreed[section]}
     faults: dict[tuple[str, str], str] = {}
@@ -87,6 +93,19 @@ def check_agreement(scored: Sequence[ScoredCell], tables: Mapping[str, Any] | No
         lines = [f"{text}; {_SECTIONS[section]}" for (section, _), text in faults.items()]
         raise SrgridError("the scored cells do not go together: " + "\n  ".join(["", *lines]).strip())
     return agreed
+
+
+def _check_metrics(scored: Sequence[ScoredCell], tables: Mapping[str, Any] | None) -> None:
+    lists = {"the grid": run_metrics(tables)} if tables is not None else {}
+    lists |= {str(cell.path): cell.metrics for cell in scored}
+    texts = {holder: ", ".join(f"{m.name} (version {m.version})" for m in metrics) for holder, metrics in lists.items()}
+    first = next(iter(texts), "")
+    for holder, text in texts.items():
+        if text != texts[first]:
+            raise SrgridError(
+                f"the scored cells do not go together: {first} holds {texts[first]}, {holder} {text}; "
+                "score all of them by the same metrics"
+            )
 
 
 def _difference(first: Any, second: Any) -> str:

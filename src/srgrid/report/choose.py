@@ -8,15 +8,17 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from srgrid.errors import SrgridError
+from srgrid.metrics import METRICS, Metric
 from srgrid.report.tables import BASELINE, distinct
 
+PSNR = METRICS["psnr"]
 Crop = tuple[int, int, int, int]
 """x, y, width, height in HR pixels, from the top left."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """One chosen image: its role ("largest gain", ...), the value it was chosen by in dB, and whose value that is."""
+    """One chosen image: its role ("largest gain", ...), the value it was chosen by, and whose value that is."""
 
     role: str
     image: str
@@ -26,23 +28,24 @@ class Choice:
 
 @dataclass(frozen=True)
 class Gains:
-    """What images are ranked by: dB per image (index: image), whose they are, and whether over bicubic (or PSNR)."""
+    """What images are ranked by: values per image (index: image), whose they are, and whether gains over bicubic."""
 
     values: "pd.Series[float]"
     whose: str
     over_bicubic: bool
 
 
-def gains(scores: pd.DataFrame, dataset: str, scale: int, protocol: str, method: str | None = None) -> Gains:
-    """PSNR gain in dB over bicubic per image, of one method or of the mean over all but bicubic.
+def gains(scores: pd.DataFrame, cell: tuple[str, int, str], method: str | None = None, metric: Metric = PSNR) -> Gains:
+    """Difference to bicubic per image, of one method or of the mean over all but bicubic.
 
-    It is PSNR itself where bicubic or another method than it is lacking. Raises SrgridError when there are no such
-    rows.
+    It is the metric itself where bicubic or another method than it is lacking. cell: dataset, scale, protocol. Raises
+    SrgridError when there are no such rows.
     """
+    dataset, scale, protocol = cell
     rows = scores[(scores["dataset"] == dataset) & (scores["scale"] == scale) & (scores["protocol"] == protocol)]
     if rows.empty or (method is not None and method not in set(rows["method"])):
         raise SrgridError(f"There are no scores of {method or 'any method'} on {dataset} x{scale} under {protocol}.")
-    table = rows.pivot(index="image", columns="method", values="psnr").loc[distinct(rows, "image")]
+    table = rows.pivot(index="image", columns="method", values=metric.name).loc[distinct(rows, "image")]
     others = [name for name in distinct(rows, "method") if name != BASELINE] if method is None else [method]
     if not others or others == [BASELINE]:
         return Gains(table[BASELINE], BASELINE, over_bicubic=False)
@@ -61,14 +64,22 @@ def _mean_of(methods: list[str]) -> str:
 
 
 def choose_images(
-    scores: pd.DataFrame, dataset: str, scale: int, protocol: str, *, method: str | None = None, count: int = 3
+    scores: pd.DataFrame,
+    dataset: str,
+    scale: int,
+    protocol: str,
+    *,
+    method: str | None = None,
+    count: int = 3,
+    metric: Metric = PSNR,
 ) -> list[Choice]:
     """The images to show: largest gain over bicubic, the median, the largest loss (or smallest gain), in that order.
 
-    With `count` > 3 evenly spaced ranks between them follow. A set with fewer images gives each once.
+    Where lower is better, a gain is a negative difference. With `count` > 3 evenly spaced ranks between them follow. A
+    set with fewer images gives each once.
     """
-    found = gains(scores, dataset, scale, protocol, method)
-    ranked = found.values.sort_values(ascending=False, kind="stable")
+    found = gains(scores, (dataset, scale, protocol), method, metric)
+    ranked = found.values.sort_values(ascending=not metric.higher_is_better, kind="stable")
     last = len(ranked) - 1
     positions = (
         [0, last // 2, last] + [round(rank) for rank in np.linspace(0, last, count)]
@@ -76,20 +87,25 @@ def choose_images(
         else [0, last // 2, last]
     )
     positions = list(dict.fromkeys(positions))[:count]
+    role = _gain_role if found.over_bicubic else _value_role
     return [
-        Choice(_role(rank, ranked, found.over_bicubic), str(ranked.index[rank]), float(ranked.iloc[rank]), found.whose)
+        Choice(role(rank, ranked, metric), str(ranked.index[rank]), float(ranked.iloc[rank]), found.whose)
         for rank in positions
     ]
 
 
-def _role(rank: int, ranked: "pd.Series[float]", over_bicubic: bool) -> str:
+def _value_role(rank: int, ranked: "pd.Series[float]", metric: Metric) -> str:
+    last, ends = len(ranked) - 1, ("highest", "lowest")[:: metric.sign]
+    words = {last // 2: "median", last: ends[1], 0: ends[0]}
+    return f"{words[rank]} {metric.label}" if rank in words else f"{metric.label} rank {rank + 1}"
+
+
+def _gain_role(rank: int, ranked: "pd.Series[float]", metric: Metric) -> str:
     last = len(ranked) - 1
-    if not over_bicubic:
-        return {last // 2: "median PSNR", last: "lowest PSNR", 0: "highest PSNR"}.get(rank, f"PSNR rank {rank + 1}")
     if rank == 0:
-        return "largest gain" if ranked.iloc[0] >= 0 else "smallest loss"
+        return "largest gain" if metric.sign * ranked.iloc[0] >= 0 else "smallest loss"
     if rank == last:
-        return "smallest gain" if ranked.iloc[last] >= 0 else "largest loss"
+        return "smallest gain" if metric.sign * ranked.iloc[last] >= 0 else "largest loss"
     return "median" if rank == last // 2 else f"rank {rank + 1}"
 
 

@@ -18,14 +18,14 @@ _TRAINING = ("provenance.recipe.", "provenance.data.")
 
 @dataclass(frozen=True)
 class ControlRow:
-    """One cell under the headline protocol: mean paired differences over its images, with the interval of PSNR's."""
+    """One cell under the headline protocol: the mean paired difference over its images by each metric, and the interval
+    of the headline metric's."""
 
     dataset: str
     scale: int
     images: int
-    psnr: str
+    values: list[str]
     interval: str
-    ssim: str
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,10 @@ def _rows(data: CardData, method: str, control: str, scales: list[int | None]) -
             own, other = (cell[cell["method"] == name].set_index("image") for name in (method, control))
             if scale not in scales or own.empty or other.empty:
                 continue
-            apart = {
-                metric: (own[metric] - other.loc[own.index, metric]).to_numpy(float) for metric in ("psnr", "ssim")
-            }
-            mean, low, high = bootstrap_mean(apart["psnr"])
-            interval = "" if np.isnan(low) else f"{low:+z.3f} to {high:+z.3f}"
-            ssim = f"{apart['ssim'].mean():+z.5f}"
-            rows.append(ControlRow(str(dataset), int(scale), len(own), f"{mean:+z.3f}", interval, ssim))
+            apart = [own[m.name].to_numpy(float) - other.loc[own.index, m.name].to_numpy(float) for m in data.metrics]
+            texts = [f"{d.mean():+z.{m.printed + 1}f}" for m, d in zip(data.metrics, apart, strict=True)]
+            _, low, high = bootstrap_mean(apart[0])
+            form = f"+z.{data.headline.printed + 1}f"
+            interval = "" if np.isnan(low) else f"{low:{form}} to {high:{form}}"
+            rows.append(ControlRow(str(dataset), int(scale), len(own), texts, interval))
     return rows

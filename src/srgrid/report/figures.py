@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib import rc_context
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -14,10 +13,12 @@ from matplotlib.patches import Rectangle
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.metrics import Metric
 from srgrid.records import file_digest, write_record
 from srgrid.report.choose import Choice, Crop
 from srgrid.report.selection import GIVEN, Selection, Shown
 from srgrid.report.sources import CellImages, Image
+from srgrid.report.tables import best_methods, headings, score_text
 
 WIDTH = 7.0  # inches: the text width of a two-column paper
 GAP, CELL_GAP, LABEL, HEAD = 0.12, 0.07, 0.36, 0.24
@@ -34,15 +35,12 @@ STYLE: Any = {
 }
 
 
-HEADING = "PSNR (dB) / SSIM"
-
-
 @dataclass(frozen=True)
 class Panel:
     """One image of a figure.
 
     hr, srs (method -> SR): arrays in 0..255, of one height and width. texts: what stands below each method's crop.
-    best: the methods in bold. crop: x, y, width, height.
+    heading: what these texts hold. best: the methods in bold. crop: x, y, width, height.
     """
 
     name: str
@@ -52,6 +50,7 @@ class Panel:
     crop: Crop
     texts: Mapping[str, str] = field(default_factory=dict)
     best: Collection[str] = ()
+    heading: str = ""
 
 
 def draw(selection: Selection, cell: CellImages, out_png: Path, whole: bool = True) -> None:
@@ -78,27 +77,21 @@ def _panel(shown: Shown, cell: CellImages) -> Panel:
     choice = shown.choice
     hr, srs = cell.pair(choice.image)
     title = f"{choice.image} · {cell.dataset} ×{cell.scale}"
-    title += "" if choice.role == GIVEN else f" · {choice_text(choice)}"
+    title += "" if choice.role == GIVEN else f" · {choice_text(choice, cell.metrics[0])}"
     scores = cell.scores[cell.scores["image"] == choice.image].set_index("method")
     scores = scores[scores.index.isin(list(srs))]
-    texts = {str(method): _score_text(row["psnr"], row["ssim"]) for method, row in scores.iterrows()}
-    return Panel(choice.image, title, hr, srs, shown.crop, texts, best_methods(scores["psnr"]))
+    values = {str(method): [row[metric.name] for metric in cell.metrics] for method, row in scores.iterrows()}
+    texts = {method: score_text(cell.metrics, held) for method, held in values.items()}
+    best = best_methods(cell.metrics[0], {method: held[0] for method, held in values.items()})
+    return Panel(choice.image, title, hr, srs, shown.crop, texts, best, headings(cell.metrics))
 
 
-def best_methods(values: "pd.Series[float]") -> set[str]:
-    """The methods of the highest value; none where there is but one."""
-    return set(values.index[values == values.max()]) if len(values) > 1 else set()
-
-
-def _score_text(psnr: float, ssim: float) -> str:
-    return f"{'∞' if np.isinf(psnr) else f'{psnr:.2f}'} / {ssim:.4f}"
-
-
-def choice_text(choice: Choice) -> str:
+def choice_text(choice: Choice, metric: Metric) -> str:
     """Why an image is shown: "largest gain, +1.89 dB over bicubic (mean of a and b)"."""
-    number = "∞" if np.isinf(choice.value) else f"{choice.value:{'' if 'PSNR' in choice.role else '+'}.2f}"
-    over = "" if "PSNR" in choice.role else " over bicubic"
-    return f"{choice.role}, {number} dB{over} ({choice.whose})"
+    own = metric.label in choice.role  # of the metric itself, no gain
+    number = "∞" if np.isinf(choice.value) else f"{choice.value:{'' if own else '+'}.{metric.printed}f}"
+    unit = f" {metric.unit}" if metric.unit else ""
+    return f"{choice.role}, {number}{unit}{'' if own else ' over bicubic'} ({choice.whose})"
 
 
 @dataclass(frozen=True)
@@ -198,7 +191,7 @@ def _draw_panel(sheet: _Sheet, panel: Panel, layout: _Layout, top: float) -> Non
         sheet.picture(image[y : y + h, x : x + w], left, bottom, crop_width, layout.side)
         style: Any = {"ha": "center", "va": "top", "weight": "bold" if name in panel.best else "normal"}
         middle, colour = left + crop_width / 2, "black" if index else "#444444"
-        text = panel.texts.get(name, "not scored") if index else HEADING
+        text = panel.texts.get(name, "not scored") if index else panel.heading
         sheet.text(middle, bottom - 0.06, name, **style)
         sheet.text(middle, bottom - 0.195, text, fontsize=7.8, color=colour, **style)
 

@@ -9,19 +9,24 @@ import pandas as pd
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.metrics import PSNR_SSIM
+from srgrid.metrics.table import to_records
 from srgrid.records import TABLE_NAMES, TABLES, file_digest, write_record
 from srgrid.report.cells import check_agreement, devices, read_cells
 from srgrid.report.intervals import intervals
 from srgrid.report.tables import (
     CELL,
-    GRID_COLUMNS,
-    SCORE_COLUMNS,
+    Metrics,
     check_same_images,
     distinct,
+    grid_columns,
+    headings,
     number,
     order_key,
     read_scores,
     recorded_grid,
+    recorded_metrics,
+    score_columns,
     write_csv,
 )
 
@@ -31,23 +36,25 @@ Order = Mapping[str, Sequence[Any]]
 def make_grid(parts: Sequence[Path], out_dir: Path, order: Order | None = None) -> None:
     """Make scores.csv, grid.csv and intervals.csv of scored cells, and tables.json, the record that binds them.
 
-    tables.json holds their digests, and what the cells were made of (see `cells.check_agreement`); whatever reads the
-    tables compares them with it. Raises SrgridError as `collect` does, and when a cell was edited after it was scored
-    or the cells do not go together.
+    tables.json holds their digests, the metrics, and what the cells were made of (see `cells.check_agreement`);
+    whatever reads the tables compares them with it. Raises SrgridError as `collect` does, and when a cell was edited
+    after it was scored or the cells do not go together.
     """
     scored = read_cells(parts)
     made_of = check_agreement(scored)
+    metrics = scored[0].metrics if scored else PSNR_SSIM
     out_dir = Path(out_dir)
     scores = out_dir / "scores.csv"
-    collect(parts, scores, order)
-    grid(scores, out_dir / "grid.csv")
-    intervals(scores, out_dir / "intervals.csv")
+    collect(parts, scores, order, metrics)
+    grid(scores, out_dir / "grid.csv", metrics)
+    intervals(scores, out_dir / "intervals.csv", metrics)
     digests = {name: file_digest(out_dir / name) for name in TABLE_NAMES}
     made_of["code"]["grid"] = code_identity("srgrid.report.grid")
-    write_record(out_dir / TABLES, "tables", {"sha256": digests, "devices": devices(scored), **made_of})
+    own = {"sha256": digests, "devices": devices(scored), "metrics": to_records(metrics)}
+    write_record(out_dir / TABLES, "tables", own | made_of)
 
 
-def collect(parts: Sequence[Path], out: Path, order: Order | None = None) -> None:
+def collect(parts: Sequence[Path], out: Path, order: Order | None = None, metrics: Metrics = PSNR_SSIM) -> None:
     """Put per-cell score files together as one `scores.csv`.
 
     `order` gives the values of `dataset`, `scale`, `method` and `protocol` in the order of the config; without it the
@@ -57,7 +64,7 @@ def collect(parts: Sequence[Path], out: Path, order: Order | None = None) -> Non
     """
     if not parts:
         raise SrgridError(f"No score files for {out}: score at least one cell first.")
-    read = [read_scores(Path(part)) for part in parts]
+    read = [read_scores(Path(part), metrics) for part in parts]
     scores = pd.concat(read, ignore_index=True)
     repeated = scores.duplicated([*CELL, "image"])
     if repeated.any():
@@ -67,8 +74,12 @@ def collect(parts: Sequence[Path], out: Path, order: Order | None = None) -> Non
                           f"is scored twice ({', '.join(holders)}): keep one.")  # fmt: skip
     check_same_images(scores, "The score files")
     scores = _sorted(scores, order) if order is not None else scores
-    rows = ([*row[:5], number(row[5], 6), number(row[6], 8)] for row in scores.itertuples(index=False, name=None))
-    write_csv(out, SCORE_COLUMNS, rows)
+    rows = ([*row[:5], *_stored(row[5:], metrics)] for row in scores.itertuples(index=False, name=None))
+    write_csv(out, score_columns(metrics), rows)
+
+
+def _stored(values: Sequence[float], metrics: Metrics) -> list[str]:
+    return [number(value, metric.stored) for metric, value in zip(metrics, values, strict=True)]
 
 
 def _holds(frame: pd.DataFrame, row: "pd.Series[Any]") -> bool:
@@ -88,40 +99,37 @@ def _sorted(scores: pd.DataFrame, order: Order) -> pd.DataFrame:
     return scores.loc[ranks.sort_values(CELL, kind="stable").index]
 
 
-def grid(scores_csv: Path, out_csv: Path) -> None:
-    """Compute `grid.csv` from `scores.csv`: per cell the mean PSNR (dB) and SSIM over images and their number."""
-    scores = read_scores(scores_csv)
+def grid(scores_csv: Path, out_csv: Path, metrics: Metrics = PSNR_SSIM) -> None:
+    """Compute `grid.csv` from `scores.csv`: per cell the mean of each metric over images and their number."""
+    scores = read_scores(scores_csv, metrics)
     if scores.empty:
         raise SrgridError(f"{scores_csv} has no rows: score at least one cell first.")
-    means = scores.groupby(CELL, sort=False).agg(psnr=("psnr", "mean"), ssim=("ssim", "mean"), images=("image", "size"))
-    rows = ([*cell, number(psnr, 6), number(ssim, 8), count]
-            for cell, (psnr, ssim, count) in zip(means.index, means.itertuples(index=False), strict=True))  # fmt: skip
-    write_csv(out_csv, GRID_COLUMNS, rows)
+    means = {metric.name: (metric.name, "mean") for metric in metrics}
+    table = scores.groupby(CELL, sort=False).agg(**means, images=("image", "size"))
+    rows = (
+        [*cell, *_stored(values, metrics), count]
+        for cell, (*values, count) in zip(table.index, table.itertuples(index=False), strict=True)
+    )
+    write_csv(out_csv, grid_columns(metrics), rows)
 
 
 def wide(grid_csv: Path, out_csv: Path) -> None:
-    """Export the grid with one row per dataset, scale and protocol, and PSNR and SSIM columns per method.
+    """Export the grid with one row per dataset, scale and protocol, and a column of each metric per method.
 
     A cell that was not run reads `missing`.
     """
-    table = recorded_grid(grid_csv)
+    table, metrics = recorded_grid(grid_csv), recorded_metrics(grid_csv)
     methods = distinct(table, "method")
     found = {tuple(row[:4]): row for row in table.itertuples(index=False, name=None)}
-    columns = [
-        "dataset",
-        "scale",
-        "protocol",
-        "images",
-        *(f"{m} {metric}" for m in methods for metric in ("psnr", "ssim")),
-    ]
+    columns = ["dataset", "scale", "protocol", "images", *(f"{m} {metric.name}" for m in methods for metric in metrics)]
     rows: list[list[object]] = []
     for dataset, scale, protocol in table[["dataset", "scale", "protocol"]].drop_duplicates().itertuples(index=False):
         row: list[object] = []
         images = 0
         for method in methods:
             cell = found.get((dataset, scale, method, protocol))
-            row += ["missing", "missing"] if cell is None else [number(cell[4], 6), number(cell[5], 8)]
-            images = images if cell is None else cell[6]
+            row += ["missing"] * len(metrics) if cell is None else _stored(cell[4:-1], metrics)
+            images = images if cell is None else cell[-1]
         rows.append([dataset, scale, protocol, images, *row])
     write_csv(out_csv, columns, rows)
 
@@ -140,21 +148,21 @@ def latex(grid_csv: Path, out_tex: Path, protocol: str | None = None) -> None:
 
     One table per protocol, or the named one alone. Raises SrgridError when the grid has no such protocol.
     """
-    table = recorded_grid(grid_csv)
+    table, metrics = recorded_grid(grid_csv), recorded_metrics(grid_csv)
     protocols = distinct(table, "protocol")
     if protocol is not None and protocol not in protocols:
         raise SrgridError(f"{grid_csv} has no protocol {protocol!r}: it has {', '.join(protocols)}.")
     chosen = protocols if protocol is None else [protocol]
-    text = "\n".join(_tex_table(table[table["protocol"] == name], name) for name in chosen)
+    text = "\n".join(_tex_table(table[table["protocol"] == name], name, metrics) for name in chosen)
     with staged_file(Path(out_tex)) as staged:
         staged.write_text(text, encoding="utf-8")
 
 
-def _tex_table(table: pd.DataFrame, protocol: str) -> str:
+def _tex_table(table: pd.DataFrame, protocol: str, metrics: Metrics) -> str:
     methods = distinct(table, "method")
-    found = {(d, s, m): (psnr, ssim) for d, s, m, _, psnr, ssim, _ in table.itertuples(index=False, name=None)}
+    found = {(d, s, m): values for d, s, m, _, *values, _ in table.itertuples(index=False, name=None)}
     lines = [r"\begin{table}", r"\centering",
-             rf"\caption{{PSNR (dB) / SSIM under the {tex_text(protocol)} protocol. Best in bold.}}",
+             rf"\caption{{{tex_text(headings(metrics))} under the {tex_text(protocol)} protocol. Best in bold.}}",
              rf"\label{{tab:srgrid-{''.join(c if c.isalnum() else '-' for c in protocol)}}}",
              r"\begin{tabular}{ll" + "c" * len(methods) + "}", r"\toprule",
              " & ".join(["Dataset", "Scale", *map(tex_text, methods)]) + r" \\"]  # fmt: skip
@@ -163,18 +171,18 @@ def _tex_table(table: pd.DataFrame, protocol: str) -> str:
         lines += [r"\midrule"] if dataset != previous else []
         name = tex_text(str(dataset)) if dataset != previous else ""
         values = {m: found[dataset, scale, m] for m in methods if (dataset, scale, m) in found}
-        lines.append(" & ".join([name, rf"$\times{scale}$", *(_tex_cell(values, m) for m in methods)]) + r" \\")
+        texts = (_tex_cell(values, m, metrics) for m in methods)
+        lines.append(" & ".join([name, rf"$\times{scale}$", *texts]) + r" \\")
         previous = dataset
     return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
 
 
-def _tex_cell(values: Mapping[str, tuple[float, float]], method: str) -> str:
+def _tex_cell(values: Mapping[str, Sequence[float]], method: str, metrics: Metrics) -> str:
     if method not in values:
         return "missing"
-    printed_values = []
-    for metric, digits in ((0, 2), (1, 4)):
-        text = number(values[method][metric], digits).replace("inf", r"$\infty$")
-        best = max(round(other[metric], digits) for other in values.values())
-        bold = len(values) > 1 and round(values[method][metric], digits) == best
-        printed_values.append(rf"\textbf{{{text}}}" if bold else text)
-    return "/".join(printed_values)
+    texts = []
+    for metric, value, column in zip(metrics, values[method], zip(*values.values(), strict=True), strict=True):
+        text = number(value, metric.printed).replace("inf", r"$\infty$")
+        bold = len(values) > 1 and round(value, metric.printed) == metric.best(column)
+        texts.append(rf"\textbf{{{text}}}" if bold else text)
+    return "/".join(texts)

@@ -9,17 +9,35 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from srgrid.errors import SrgridError
-from srgrid.report.tables import BASELINE, CELL, cells, check_same_images, number, read_scores, read_table, write_csv
+from srgrid.metrics import PSNR_SSIM
+from srgrid.report.tables import (
+    BASELINE,
+    CELL,
+    Metrics,
+    cells,
+    check_same_images,
+    number,
+    read_scores,
+    read_table,
+    write_csv,
+)
 
 LEVEL = 0.95
 RESAMPLES = 9999
 SEED = 20180708
 
-_VALUES = [f"{name}{end}" for name in ("psnr", "ssim", "psnr_gain", "ssim_gain") for end in ("", "_low", "_high")]
-INTERVAL_COLUMNS = [*CELL, "images", *_VALUES, "note"]
-
 _ONE_IMAGE = "one image: no interval"
-_INFINITE = "an image equals HR (infinite PSNR): no PSNR interval"
+
+
+def _names(metrics: Metrics) -> list[str]:
+    """What has an interval: the values of each metric, then the gains."""
+    return [f"{metric.name}{what}" for what in ("", "_gain") for metric in metrics]
+
+
+def interval_columns(metrics: Metrics) -> list[str]:
+    """The columns of intervals.csv."""
+    values = [f"{name}{end}" for name in _names(metrics) for end in ("", "_low", "_high")]
+    return [*CELL, "images", *values, "note"]
 
 
 def bootstrap_mean(values: NDArray[np.float64], seed: int = SEED) -> tuple[float, float, float]:
@@ -42,14 +60,15 @@ def bootstrap_mean(values: NDArray[np.float64], seed: int = SEED) -> tuple[float
     return mean, float(result.confidence_interval.low), float(result.confidence_interval.high)
 
 
-def intervals(scores_csv: Path, out_csv: Path) -> None:
+def intervals(scores_csv: Path, out_csv: Path, metrics: Metrics = PSNR_SSIM) -> None:
     """Write `intervals.csv` from `scores.csv`.
 
-    Per cell: mean, low and high of PSNR (dB) and SSIM, and of the paired difference to bicubic on the same images
-    and protocol (`psnr_gain`, `ssim_gain`; empty for bicubic itself and where bicubic was not run). `note` says why an
-    interval is missing. Raises SrgridError when the methods of a dataset do not cover the same images.
+    Per cell: mean, low and high of each metric, and of the paired difference, method minus bicubic, on the same images
+    and protocol (`psnr_gain`, ...; empty for bicubic itself and where bicubic was not run). Where lower is better, an
+    improvement is a negative gain. `note` says why an interval is missing. Raises SrgridError when the methods of a
+    dataset do not cover the same images.
     """
-    scores = read_scores(scores_csv)
+    scores = read_scores(scores_csv, metrics)
     check_same_images(scores, str(scores_csv))
     groups = {key: rows.set_index("image") for key, rows in scores.groupby(CELL, sort=False)}
     rows = []
@@ -57,47 +76,49 @@ def intervals(scores_csv: Path, out_csv: Path) -> None:
         dataset, scale, method, protocol = cell
         own = groups[cell]
         baseline = groups.get((dataset, scale, BASELINE, protocol)) if method != BASELINE else None
-        rows.append([*cell, len(own), *_row(own, baseline), _note(own, method, baseline)])
-    write_csv(out_csv, INTERVAL_COLUMNS, rows)
+        rows.append([*cell, len(own), *_row(own, baseline, metrics), _note(own, method, baseline, metrics)])
+    write_csv(out_csv, interval_columns(metrics), rows)
 
 
-def read_intervals(path: Path, grid: pd.DataFrame) -> pd.DataFrame:
+def read_intervals(path: Path, grid: pd.DataFrame, metrics: Metrics = PSNR_SSIM) -> pd.DataFrame:
     """The intervals of a grid's cells, in its order; NaN where a value is left empty.
 
     Raises SrgridError when the table is damaged, has other cells or means than the grid, or ends that do not hold
     their value.
     """
-    table = read_table(path, INTERVAL_COLUMNS, CELL)
+    table = read_table(path, interval_columns(metrics), CELL, metrics)
     again = "make the grid again (srgrid grid)"
     if cells(table) != cells(grid):
         raise SrgridError(f"{path} has other cells than the grid beside it; {again}")
-    for name in ("psnr", "ssim", "psnr_gain", "ssim_gain"):
+    for name in _names(metrics):
         low, value, high = (table[f"{name}{end}"] for end in ("_low", "", "_high"))
         if ((low > value) | (value > high)).any():
             raise SrgridError(f"{path}: a {name} lies outside its interval; {again}")
-    means = table[["psnr", "ssim", "images"]].to_numpy(float)
-    if not np.allclose(means, grid[["psnr", "ssim", "images"]].to_numpy(float), rtol=0, atol=2e-6):
+    held = [*(metric.name for metric in metrics), "images"]
+    if not np.allclose(table[held].to_numpy(float), grid[held].to_numpy(float), rtol=0, atol=2e-6):
         raise SrgridError(f"{path} has other means than the grid beside it; {again}")
     return table
 
 
-def _row(own: pd.DataFrame, baseline: pd.DataFrame | None) -> list[str]:
+def _row(own: pd.DataFrame, baseline: pd.DataFrame | None, metrics: Metrics) -> list[str]:
     fields: list[str] = []
-    for metric, digits in (("psnr", 6), ("ssim", 8)):
-        fields += [number(value, digits) for value in bootstrap_mean(own[metric].to_numpy(float))]
-    for metric, digits in (("psnr", 6), ("ssim", 8)):
+    for metric in metrics:
+        fields += [number(value, metric.stored) for value in bootstrap_mean(own[metric.name].to_numpy(float))]
+    for metric in metrics:
         if baseline is None:
             fields += [""] * 3
             continue
-        difference = own[metric].to_numpy(float) - baseline.loc[own.index, metric].to_numpy(float)
-        fields += [number(value, digits) for value in bootstrap_mean(difference)]
+        difference = own[metric.name].to_numpy(float) - baseline.loc[own.index, metric.name].to_numpy(float)
+        fields += [number(value, metric.stored) for value in bootstrap_mean(difference)]
     return fields
 
 
-def _note(own: pd.DataFrame, method: str, baseline: pd.DataFrame | None) -> str:
+def _note(own: pd.DataFrame, method: str, baseline: pd.DataFrame | None, metrics: Metrics) -> str:
     notes = [_ONE_IMAGE] if len(own) < 2 else []
     tables = [own] if baseline is None else [own, baseline]
-    notes += [_INFINITE] if not all(np.isfinite(table["psnr"]).all() for table in tables) else []
+    for metric in metrics:
+        if not all(np.isfinite(table[metric.name]).all() for table in tables):
+            notes.append(f"an image equals HR (infinite {metric.label}): no {metric.label} interval")
     if method != BASELINE and baseline is None:
         notes.append(f"{BASELINE} was not run: no gain")
     return "; ".join(notes)

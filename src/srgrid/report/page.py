@@ -67,6 +67,10 @@ def page_data(data: CardData, budget: int) -> dict[str, Any]:
     """What the page's scripts work on. Previews beyond `budget` bytes are left out, the last of each cell first."""
     assets = Assets()
     return {
+        "metrics": [
+            {"name": m.name, "label": m.label, "unit": m.unit, "printed": m.printed, "sign": m.sign}
+            for m in data.metrics
+        ],
         "order": data.order,
         "images": {f"{d}|{s}": distinct(rows, "image") for (d, s), rows in _by(data.scores, "dataset", "scale")},
         "cells": _cells(data),
@@ -96,9 +100,10 @@ def _cells(data: CardData) -> list[dict[str, Any]]:
     for key, rows in _by(data.scores, *CELL):
         entry: dict[str, Any] = dict(zip(CELL, key, strict=True))
         interval = ends.loc[key]
-        for metric, digits in (("psnr", 4), ("ssim", 6)):
-            entry[metric] = [_number(value, digits) for value in rows[metric]]
-            for name in (metric, f"{metric}_gain"):
+        for metric in data.metrics:
+            digits = metric.printed + 2
+            entry[metric.name] = [_number(value, digits) for value in rows[metric.name]]
+            for name in (metric.name, f"{metric.name}_gain"):
                 entry[f"{name}_ci"] = [
                     _number(float(interval[f"{name}{end}"]), digits) for end in ("", "_low", "_high")
                 ]

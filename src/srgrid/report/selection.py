@@ -84,7 +84,8 @@ def select(cell: CellImages, wanted: Wanted | None = None) -> Selection:
     """
     wanted = wanted or Wanted()
     count = max(IN_FIGURE, wanted.count + len(wanted.show))
-    ranked = choose_images(cell.scores, cell.dataset, cell.scale, cell.protocol, count=count)
+    where = (cell.dataset, cell.scale, cell.protocol)
+    ranked = choose_images(cell.scores, *where, count=count, metric=cell.metrics[0])
     given = [Choice(GIVEN, name, float("nan"), "") for name in wanted.show]
     figure = given or ranked[:IN_FIGURE]
     others = [choice for choice in ranked if choice.image not in wanted.show]

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, set_identity
 from srgrid.made import ImageFolder, open_images
+from srgrid.metrics import Metric
 from srgrid.names import stem
 from srgrid.records import tables_record
-from srgrid.report.tables import recorded_scores
+from srgrid.report.tables import recorded_scores, run_metrics
 
 Image = NDArray[np.generic]
 
@@ -29,6 +30,7 @@ class CellImages:
     scale: int
     protocol: str
     scores_csv: Path
+    metrics: list[Metric]
     scores: pd.DataFrame  # the rows of the data set, scale and protocol
     hr: ImageFolder
     srs: Mapping[str, ImageFolder]
@@ -52,11 +54,11 @@ def open_cell(
     """
     if not sr_dirs:
         raise SrgridError(f"{dataset} x{scale}: no SR folders; give at least bicubic's")
-    table = recorded_scores(scores_csv)
+    record, table = tables_record(Path(scores_csv).parent), recorded_scores(scores_csv)
     hr, srs = open_folders(hr_dir, sr_dirs)
-    check_scored(tables_record(Path(scores_csv).parent), hr, srs, (dataset, scale, protocol))
+    check_scored(record, hr, srs, (dataset, scale, protocol))
     rows = table[(table["dataset"] == dataset) & (table["scale"] == scale) & (table["protocol"] == protocol)]
-    return CellImages(dataset, scale, protocol, Path(scores_csv), rows, hr, srs)
+    return CellImages(dataset, scale, protocol, Path(scores_csv), run_metrics(record), rows, hr, srs)
 
 
 def open_folders(hr_dir: Path, sr_dirs: Mapping[str, Path]) -> tuple[ImageFolder, dict[str, ImageFolder]]:

@@ -14,14 +14,51 @@ import pandas as pd
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.metrics import PSNR_SSIM, Metric
+from srgrid.metrics.table import from_records
 from srgrid.records import CELL as CELL  # noqa: PLC0414 (the tables' key)
 from srgrid.records import tables_record
 
-SCORE_COLUMNS = [*CELL, "image", "psnr", "ssim"]
-GRID_COLUMNS = [*CELL, "psnr", "ssim", "images"]
 BASELINE = "bicubic"
 
 Cell = tuple[str, int, str, str]
+Metrics = Sequence[Metric]
+
+
+def run_metrics(tables: Mapping[str, Any]) -> list[Metric]:
+    """The metrics that the record of a run's tables names; PSNR and SSIM where it was written before it named any."""
+    return from_records(tables["metrics"]) if "metrics" in tables else list(PSNR_SSIM)
+
+
+def score_columns(metrics: Metrics) -> list[str]:
+    """The columns of scores.csv."""
+    return [*CELL, "image", *(metric.name for metric in metrics)]
+
+
+def grid_columns(metrics: Metrics) -> list[str]:
+    """The columns of grid.csv."""
+    return [*CELL, *(metric.name for metric in metrics), "images"]
+
+
+def shown(metric: Metric, value: float) -> str:
+    """A value as the card prints it."""
+    return number(value, metric.printed).replace("inf", "∞")
+
+
+def score_text(metrics: Metrics, values: Sequence[float]) -> str:
+    """One value of each metric, as figures print them: "28.42 / 0.8101"."""
+    return " / ".join(shown(metric, value) for metric, value in zip(metrics, values, strict=True))
+
+
+def headings(metrics: Metrics) -> str:
+    """What such a text holds: "PSNR (dB) / SSIM"."""
+    return " / ".join(metric.heading for metric in metrics)
+
+
+def best_methods(metric: Metric, values: Mapping[str, float]) -> set[str]:
+    """The methods whose value is the best one, to every digit; none of fewer than two."""
+    top = max((metric.sign * value for value in values.values()), default=0)
+    return {name for name, value in values.items() if metric.sign * value == top} if len(values) > 1 else set()
 
 
 def number(value: float, digits: int) -> str:
@@ -58,6 +95,7 @@ def _read(path: Path, columns: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=list(columns), dtype=str)
 
 
+_MOST = 1e6
 _COUNT = re.compile(r"[1-9][0-9]{0,8}")
 _DECIMAL = re.compile(r"-?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]{1,3})?")
 
@@ -66,12 +104,20 @@ def _count(text: str) -> int | None:
     return int(text) if _COUNT.fullmatch(text) else None
 
 
-def _psnr(text: str) -> float | None:
-    return np.inf if text == "inf" else _within(text, 0.0, 1e6)
+def _value(metric: Metric) -> tuple[Callable[[str], object], str]:
+    """A reader of a metric's values, and what it expects. What has no bound may be infinite, or a million."""
+    low, high = metric.low, metric.high
+    ends = {text: float(text) for text, end in (("-inf", low), ("inf", high)) if end is None}
+    least, most = -_MOST if low is None else low, _MOST if high is None else high
+    within = f"{low:g} to {high:g}" if low is not None and high is not None else "any"
+    if (low is None) != (high is None):
+        within = f"{low:g} or more" if low is not None else f"{high:g} or less"
+    expected = ", ".join([f"{metric.label} in {metric.unit}" if metric.unit else metric.label, within])
 
+    def parse(text: str) -> float | None:
+        return ends[text] if text in ends else _within(text, least, most)
 
-def _ssim(text: str) -> float | None:
-    return _within(text, -1.0, 1.0)
+    return parse, " or ".join([expected, *ends])
 
 
 def _within(text: str, low: float, high: float) -> float | None:
@@ -81,7 +127,7 @@ def _within(text: str, low: float, high: float) -> float | None:
 
 def _end(text: str) -> float | None:
     known = {"": np.nan, "inf": np.inf, "-inf": -np.inf}
-    return known[text] if text in known else _within(text, -1e6, 1e6)
+    return known[text] if text in known else _within(text, -_MOST, _MOST)
 
 
 def _text(text: str) -> str | None:
@@ -91,20 +137,19 @@ def _text(text: str) -> str | None:
 _VALUES: dict[str, tuple[Callable[[str], object], str]] = {
     "scale": (_count, "a whole number from 1"),
     "images": (_count, "a whole number from 1"),
-    "psnr": (_psnr, "a PSNR in dB, 0 or more, or inf"),
-    "ssim": (_ssim, "an SSIM, -1 to 1"),
     "note": (str, "a text"),
 }
 _END = (_end, "a number, or nothing where it is not known")
 _ENDS = ("_low", "_high", "_gain", "_gain_low", "_gain_high")
-_VALUES |= {f"{metric}{end}": _END for metric in ("psnr", "ssim") for end in _ENDS}
 
 
-def read_table(path: Path, columns: Sequence[str], key: Sequence[str]) -> pd.DataFrame:
+def read_table(path: Path, columns: Sequence[str], key: Sequence[str], metrics: Metrics) -> pd.DataFrame:
     """A CSV table of exactly these columns, its values typed and within their ranges, its keys distinct."""
     frame = _read(path, columns)
+    known = _VALUES | {metric.name: _value(metric) for metric in metrics}
+    known |= {f"{metric.name}{end}": _END for metric in metrics for end in _ENDS}
     for column in columns:
-        parse, expected = _VALUES.get(column, (_text, "a name"))
+        parse, expected = known.get(column, (_text, "a name"))
         values = [parse(text) for text in frame[column]]
         if None in values:
             row = values.index(None)
@@ -119,29 +164,32 @@ def read_table(path: Path, columns: Sequence[str], key: Sequence[str]) -> pd.Dat
     return frame
 
 
-def read_scores(path: Path) -> pd.DataFrame:
-    """Per-image scores: text columns, `scale` int from 1, `psnr` (dB, from 0, may be inf) and `ssim` (-1 to 1) float.
+def read_scores(path: Path, metrics: Metrics = PSNR_SSIM) -> pd.DataFrame:
+    """Per-image scores: text columns, `scale` int from 1, and a float column for each metric, within its range.
 
     Raises SrgridError when the file is missing, has other columns, holds a value outside these, or repeats a row.
     """
-    return read_table(Path(path), SCORE_COLUMNS, [*CELL, "image"])
+    return read_table(Path(path), score_columns(metrics), [*CELL, "image"], metrics)
 
 
-def read_grid(path: Path) -> pd.DataFrame:
+def read_grid(path: Path, metrics: Metrics = PSNR_SSIM) -> pd.DataFrame:
     """The cell means of `grid.csv`, checked as `read_scores` checks its table."""
-    return read_table(Path(path), GRID_COLUMNS, CELL)
+    return read_table(Path(path), grid_columns(metrics), CELL, metrics)
 
 
 def recorded_scores(path: Path) -> pd.DataFrame:
     """A run's scores.csv, as `srgrid grid` wrote it: SrgridError if it was edited since (`srgrid.records`)."""
-    tables_record(Path(path).parent, [Path(path).name])
-    return read_scores(path)
+    return read_scores(path, recorded_metrics(path))
 
 
 def recorded_grid(path: Path) -> pd.DataFrame:
     """A run's grid.csv, as `srgrid grid` wrote it: SrgridError if it was edited since."""
-    tables_record(Path(path).parent, [Path(path).name])
-    return read_grid(path)
+    return read_grid(path, recorded_metrics(path))
+
+
+def recorded_metrics(path: Path) -> list[Metric]:
+    """The metrics of a run's table, of the record beside it: SrgridError if the table was edited since."""
+    return run_metrics(tables_record(Path(path).parent, [Path(path).name]))
 
 
 def check_same_images(scores: pd.DataFrame, source: str) -> None:

@@ -1,15 +1,16 @@
 """The grid as the card's templates show it: rows of printed cells, with the published values beside them."""
 
-import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
+from srgrid.metrics import Metric, Score
+from srgrid.report.audit import as_printed, by_cell
 from srgrid.report.cardata import CardData, Model, fact
 from srgrid.report.published import Published
-from srgrid.report.tables import BASELINE, CELL, number
+from srgrid.report.tables import BASELINE, CELL, shown
 
 FACTS = {
     "training set": ("training_set",),
@@ -26,21 +27,36 @@ FACTS = {
 }
 
 
+_FULL_SHADE = 600  # units of the last printed digit: 6 dB
+
+Values = Mapping[Any, Any]
+"""What one row of a table holds, by column."""
+
+
+@dataclass(frozen=True)
+class ValueView:
+    """One printed value: the metric's, and whether it is the best of its row."""
+
+    text: str
+    best: bool
+
+
 @dataclass(frozen=True)
 class CellView:
-    """One printed cell, or the reason why it is missing."""
+    """One printed cell, or the reason why it is missing.
+
+    values: one of each metric. interval, gain, gain_interval: of the headline metric; gain is over bicubic. sort: the
+    headline's value.
+    """
 
     method: str
     missing: str = ""
-    psnr: str = ""
-    ssim: str = ""
-    best_psnr: bool = False
-    best_ssim: bool = False
+    values: list[ValueView] = field(default_factory=list)
     interval: str = ""
     gain: str = ""
     gain_interval: str = ""
     note: str = ""
-    sort: float = -math.inf
+    sort: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -66,7 +82,8 @@ class RowView:
 
 def rows(data: CardData) -> list[RowView]:
     """Every row of the grid in the order of the config, protocol by protocol, but for those the run leaves out."""
-    means = {tuple(row[:4]): row[4:] for row in data.grid.itertuples(index=False, name=None)}
+    means = data.grid.set_index(CELL).to_dict("index")
+    scores = by_cell(data.grid)
     ends = data.intervals.set_index(CELL).to_dict("index")
     found = []
     for protocol in data.order["protocol"]:
@@ -76,45 +93,43 @@ def rows(data: CardData) -> list[RowView]:
                     continue
                 keys = {method: (dataset, scale, method, protocol) for method in data.order["method"]}
                 present = {method: means[key] for method, key in keys.items() if key in means}
-                shown = [_cell(data, key, present, ends.get(key, {})) for key in keys.values()]
-                images = next((int(values[2]) for values in present.values()), 0)
-                beside = _published(data, dataset, scale, protocol, means)
-                found.append(RowView(dataset, scale, protocol, images, shown, beside))
+                cells = [_cell(data, key, present, ends.get(key, {})) for key in keys.values()]
+                images = next((int(values["images"]) for values in present.values()), 0)
+                beside = _published(data, dataset, scale, protocol, scores)
+                found.append(RowView(dataset, scale, protocol, images, cells, beside))
     return found
 
 
-def _cell(data: CardData, key: tuple[Any, ...], present: dict[str, Any], ends: dict[Any, Any]) -> CellView:
-    method = key[2]
+def _cell(data: CardData, key: tuple[Any, ...], present: Mapping[Any, Values], ends: Values) -> CellView:
+    method, head = key[2], data.headline
     if method not in present:
         return CellView(method, missing=data.missing[key])
-    psnr, ssim, _ = present[method]
-    top_psnr = max(round(values[0], 2) for values in present.values())
-    top_ssim = max(round(values[1], 4) for values in present.values())
-    several = len(present) > 1
+    gain = ends[f"{head.name}_gain"]
     return CellView(
         method,
-        psnr=_shown(psnr, 2),
-        ssim=_shown(ssim, 4),
-        best_psnr=several and round(psnr, 2) == top_psnr,
-        best_ssim=several and round(ssim, 4) == top_ssim,
-        interval=_range(ends, "psnr", ".2f"),
-        gain=f"{ends['psnr_gain']:+z.2f}" if not pd.isna(ends["psnr_gain"]) else "",
-        gain_interval=_range(ends, "psnr_gain", "+.2f"),
+        values=[_value(metric, method, present) for metric in data.metrics],
+        interval=_range(ends, head.name, f".{head.printed}f"),
+        gain="" if pd.isna(gain) else f"{gain:+z.{head.printed}f}",
+        gain_interval=_range(ends, f"{head.name}_gain", f"+.{head.printed}f"),
         note="" if pd.isna(ends["note"]) else str(ends["note"]),
-        sort=float(psnr),
+        sort=float(present[method][head.name]),
     )
 
 
-def _shown(value: float, digits: int) -> str:
-    return number(value, digits).replace("inf", "∞")
+def _value(metric: Metric, method: str, present: Mapping[Any, Values]) -> ValueView:
+    value = present[method][metric.name]
+    top = metric.best(values[metric.name] for values in present.values())
+    return ValueView(shown(metric, value), len(present) > 1 and round(value, metric.printed) == top)
 
 
-def _range(ends: dict[Any, Any], name: str, form: str) -> str:
+def _range(ends: Values, name: str, form: str) -> str:
     low, high = ends[f"{name}_low"], ends[f"{name}_high"]
     return "" if pd.isna(low) or pd.isna(high) else f"{low:{form}} to {high:{form}}"
 
 
-def _published(data: CardData, dataset: str, scale: int, protocol: str, means: dict[Any, Any]) -> list[PublishedView]:
+def _published(
+    data: CardData, dataset: str, scale: int, protocol: str, scores: Mapping[tuple[str, int, str, str], Score]
+) -> list[PublishedView]:
     """Those that compare under this protocol; beside the headline's rows, the others too."""
     found = []
     for value in data.published:
@@ -122,17 +137,16 @@ def _published(data: CardData, dataset: str, scale: int, protocol: str, means: d
             continue
         comparable = value.protocol == protocol
         if comparable or protocol == data.protocol:
-            own = means.get((dataset, scale, value.method, value.protocol))
-            found.append(PublishedView(value, comparable, "" if own is None else _verdict(value, own[0], own[1])))
+            own = scores.get((dataset, scale, value.method, value.protocol))
+            found.append(PublishedView(value, comparable, "" if own is None else _verdict(value, own)))
     return found
 
 
-def _verdict(value: Published, psnr: float, ssim: float) -> str:
+def _verdict(value: Published, own: Score) -> str:
     """Whether a re-made mean prints as published; otherwise by how much it differs."""
-    digits = [len(part.partition(".")[2]) for part in value.text.split("/")]
-    if f"{psnr:.{digits[0]}f}/{ssim:.{digits[1]}f}" == value.text:
+    if as_printed(own, value.text) == value.text:
         return "re-made to every printed digit"
-    return f"re-made {psnr - value.psnr:+z.2f} dB, {ssim - value.ssim:+z.4f}"
+    return f"re-made {own.psnr - value.psnr:+z.2f} dB, {own.ssim - value.ssim:+z.4f}"
 
 
 @dataclass(frozen=True)
@@ -189,17 +203,29 @@ def duration(facts: dict[str, Any]) -> str:
 
 
 def gain_matrix(data: CardData) -> list[dict[str, Any]]:
-    """Per dataset and scale, headline protocol: the best method's PSNR gain over bicubic, or why there is none."""
-    shown = {(row.dataset, row.scale): row.cells for row in rows(data) if row.protocol == data.protocol}
+    """Per dataset and scale, headline protocol: the best method's gain over bicubic, or why there is none."""
+    held = {(row.dataset, row.scale): row.cells for row in rows(data) if row.protocol == data.protocol}
     matrix = []
     for dataset in data.order["dataset"]:
         for scale in data.order["scale"]:
-            cells = shown.get((dataset, scale), [])
-            best = max((cell for cell in cells if cell.gain), key=lambda cell: cell.sort, default=None)
+            cells = held.get((dataset, scale), [])
+            gained = [cell for cell in cells if cell.gain]
+            best = max(gained, key=lambda cell: data.headline.sign * cell.sort, default=None)
             base = next((cell for cell in cells if cell.method == BASELINE and not cell.missing), None)
             absent = data.left_out.get((dataset, scale), "missing")
-            matrix.append({"dataset": dataset, "scale": scale, "cell": best, "base": base, "absent": absent})
+            shade = _shade(data.headline, best, base)
+            matrix.append(
+                {"dataset": dataset, "scale": scale, "cell": best, "base": base, "absent": absent, "shade": shade}
+            )
     return matrix
+
+
+def _shade(metric: Metric, cell: CellView | None, base: CellView | None) -> float:
+    """How strongly a cell of the matrix is coloured, 0 to 0.8, by how far it is better than bicubic."""
+    if cell is None or base is None:
+        return 0
+    better: float = metric.sign * (cell.sort - base.sort) * 10**metric.printed / _FULL_SHADE
+    return min(max(better, 0.04), 0.8)
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,11 @@
     const { dataset, scale } = state.shot;
     const cell = SR.cell(dataset, scale, method, state.protocol);
     const k = SR.images(dataset, scale).indexOf(state.image.image);
-    return cell && k >= 0 ? { psnr: SR.number(cell.psnr[k]), ssim: cell.ssim[k] } : null;
+    return cell && k >= 0 ? SR.metrics.map((metric) => SR.number(cell[metric.name][k])) : null;
   };
   const scoreText = (method) => {
-    const value = score(method);
-    return value ? `${SR.fixed(value.psnr, 2)} dB / ${SR.fixed(value.ssim, 4)}` : `not scored under ${state.protocol}`;
+    const values = score(method);
+    return values ? values.map((value, k) => SR.shown(SR.metrics[k], value)).join(" / ") : `not scored under ${state.protocol}`;
   };
   const names = () => ["HR", ...Object.keys(state.image.methods)];
   const picture = (name) => {
@@ -144,9 +144,10 @@
     const [x, y, vw, vh] = image.view;
     for (const [name, value] of [["x", x], ["y", y], ["width", vw], ["height", vh]]) $("#whole-view").setAttribute(name, value);
     const rows = Object.keys(image.methods).map((name) => {
-      const value = score(name), base = score("bicubic");
-      const gain = value && base && name !== "bicubic" && Number.isFinite(value.psnr - base.psnr) ? SR.signed(value.psnr - base.psnr, 2) : name === "bicubic" ? "baseline" : "not defined";
-      return make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, value ? SR.fixed(value.psnr, 2) : "missing"), make("td", {}, value ? SR.fixed(value.ssim, 4) : "missing"), make("td", {}, gain));
+      const values = score(name), base = score("bicubic"), apart = values && base ? values[0] - base[0] : NaN;
+      const gain = name === "bicubic" ? "baseline" : Number.isFinite(apart) ? SR.signed(apart, SR.head.printed) : "not defined";
+      const shown = SR.metrics.map((metric, k) => make("td", {}, values ? SR.fixed(values[k], metric.printed) : "missing"));
+      return make("tr", {}, make("th", { scope: "row" }, name), ...shown, make("td", {}, gain));
     });
     $("#image-scores tbody").replaceChildren(...rows);
     $("#image-title").textContent = image.image;
@@ -183,7 +184,7 @@
     strip.replaceChildren(make("legend", { class: "skip" }, "Image"), ...state.shot.images.map((image, k) => {
       const input = make("input", { type: "radio", name: "image", value: k, checked: k === 0 });
       input.addEventListener("change", () => showImage(image));
-      const value = image.value_db === null ? "" : image.role.includes("PSNR") ? `, ${SR.fixed(image.value_db, 2)} dB` : `, ${SR.signed(image.value_db, 2)} dB`;
+      const value = image.value_db === null ? "" : `, ${image.role.includes(SR.head.label) ? SR.shown(SR.head, image.value_db) : SR.gained(image.value_db)}`;
       return make("label", {}, input, make("img", { src: SR.data.assets[image.thumb], alt: "" }), make("span", {}, image.image), make("span", { class: "role" }, `${image.role}${value}${image.whose ? ` (${image.whose})` : ""}`));
     }));
     $("#left-out").textContent = state.shot.left_out ? `${state.shot.left_out} more images were left out to keep the page small.` : "";

@@ -7,6 +7,12 @@ SR.$$ = (selector, root = document) => [...root.querySelectorAll(selector)];
 SR.number = (value) => (value === "inf" ? Infinity : value === "-inf" ? -Infinity : value);
 SR.fixed = (value, digits) => (value === null || Number.isNaN(value) ? "not defined" : value === Infinity ? "∞" : value === -Infinity ? "−∞" : value.toFixed(digits).replace("-", "−"));
 SR.signed = (value, digits) => (value >= 0 ? "+" : "") + SR.fixed(value, digits);
+/* The run's metrics; the first is the headline, whose gains are shown. sign is -1 where lower is better. */
+SR.metrics = SR.data.metrics;
+SR.head = SR.metrics[0];
+SR.united = (metric, text) => (metric.unit ? `${text} ${metric.unit}` : text);
+SR.shown = (metric, value) => SR.united(metric, SR.fixed(SR.number(value), metric.printed));
+SR.gained = (value) => SR.united(SR.head, SR.signed(value, SR.head.printed));
 SR.key = (...parts) => parts.join("\u0000");
 
 /* Elements are built from text nodes alone: what comes from data is never parsed as markup. */
@@ -33,12 +39,12 @@ SR.missing = (dataset, scale, method, protocol) => {
 };
 SR.models = SR.data.order.method.filter((method) => method !== "bicubic");
 
-/* Per-image PSNR gain over bicubic: [{image, gain}], or null where either is missing. */
+/* Per-image gain over bicubic by the headline metric: [{image, gain}], or null where either is missing. */
 SR.gains = (dataset, scale, method, protocol) => {
   const own = SR.cell(dataset, scale, method, protocol), base = SR.cell(dataset, scale, "bicubic", protocol);
   if (!own || !base) return null;
   return SR.images(dataset, scale)
-    .map((image, k) => ({ image, gain: SR.number(own.psnr[k]) - SR.number(base.psnr[k]) }))
+    .map((image, k) => ({ image, gain: SR.number(own[SR.head.name][k]) - SR.number(base[SR.head.name][k]) }))
     .filter((row) => Number.isFinite(row.gain));
 };
 

@@ -1,7 +1,7 @@
 "use strict";
 /* Plots drawn as SVG at the width they have on the screen, so that their text keeps its size. */
 (() => {
-  const { $, make, data } = SR;
+  const { $, make, data, head } = SR;
   const COLOURS = ["var(--cool)", "var(--accent)", "#6d8b3c", "#9a6bb5", "#b08a2e", "#4c9a92"];
   const svg = (tag, attributes = {}, ...children) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -38,23 +38,23 @@
     if (!SR.models.length) return nothing(host, "No model was run, so there is no gain over bicubic to show.");
     const { dataset, scale, method, protocol } = now(), rows = SR.gains(dataset, scale, method, protocol);
     if (!rows || !rows.length) return nothing(host, `No gain to show: ${method} ${SR.missing(dataset, scale, method, protocol)}.`);
-    rows.sort((a, b) => b.gain - a.gain);
+    rows.sort((a, b) => head.sign * (b.gain - a.gain));
     const height = 250, left = 46, values = rows.map((row) => row.gain), y = linear(padded([0, ...values]).reverse(), [10, height - 26]);
-    const losses = values.filter((value) => value < 0).length, mean = values.reduce((a, b) => a + b) / values.length;
-    const chart = canvas(width, height, `${rows.length} images sorted by PSNR gain of ${method} over bicubic: mean ${SR.signed(mean, 2)} dB, ${losses} losses`);
+    const losses = values.filter((value) => value * head.sign < 0).length, mean = values.reduce((a, b) => a + b) / values.length;
+    const chart = canvas(width, height, `${rows.length} images sorted by ${head.label} gain of ${method} over bicubic: mean ${SR.gained(mean)}, ${losses} losses`);
     yAxis(chart, y, ticks(...padded([0, ...values], 0), 5), left, width);
     const slot = Math.min((width - left) / rows.length, 64);
     const shot = data.previews.find((s) => s.dataset === dataset && s.scale === scale);
     rows.forEach((row, k) => {
       const has = shot && shot.images.some((image) => image.image === row.image);
-      const bar = svg("rect", { x: left + k * slot + slot * 0.1, width: Math.max(slot * 0.8, 0.5), y: Math.min(y(0), y(row.gain)), height: Math.abs(y(row.gain) - y(0)), class: (row.gain < 0 ? "down" : "up") + (has ? " shown" : "") }, svg("title", {}, `${row.image}: ${SR.signed(row.gain, 2)} dB`));
+      const bar = svg("rect", { x: left + k * slot + slot * 0.1, width: Math.max(slot * 0.8, 0.5), y: Math.min(y(0), y(row.gain)), height: Math.abs(y(row.gain) - y(0)), class: (row.gain * head.sign < 0 ? "down" : "up") + (has ? " shown" : "") }, svg("title", {}, `${row.image}: ${SR.gained(row.gain)}`));
       if (has) {
         bar.addEventListener("click", () => { SR.open({ dataset, scale, method, protocol, image: row.image }); $("#compare").scrollIntoView(); });
         chart.append(svg("rect", { x: left + k * slot + slot / 2 - 2, y: height - 22, width: 4, height: 4, class: "mark" }));
       }
       chart.append(bar);
     });
-    chart.append(svg("line", { x1: left, x2: width, y1: y(mean), y2: y(mean), class: "dash" }), svg("text", { x: width, y: y(mean) - 6, "text-anchor": "end", class: "strong" }, `mean ${SR.signed(mean, 2)} dB`));
+    chart.append(svg("line", { x1: left, x2: width, y1: y(mean), y2: y(mean), class: "dash" }), svg("text", { x: width, y: y(mean) - 6, "text-anchor": "end", class: "strong" }, `mean ${SR.gained(mean)}`));
     chart.append(svg("text", { x: left, y: height - 4 }, "largest gain"), svg("text", { x: Math.max(left + slot * rows.length, left + 170), y: height - 4, "text-anchor": "end" }, losses ? "largest loss" : "smallest gain"));
     host.replaceChildren(chart);
   };
@@ -66,13 +66,13 @@
     const all = sets.flatMap((set) => set.rows.map((row) => row.gain));
     if (!all.length) return nothing(host, `No gains of ${method} at ×${scale} under ${protocol} in this run.`);
     const height = 34 + sets.length * 48, left = Math.min(130, width * 0.3), x = linear(padded([0, ...all]), [left, width - 8]);
-    const chart = canvas(width, height, `Distribution of PSNR gain over bicubic per data set, ${method} at x${scale}`);
+    const chart = canvas(width, height, `Distribution of ${head.label} gain over bicubic per data set, ${method} at x${scale}`);
     for (const value of ticks(...padded([0, ...all], 0), 6)) chart.append(svg("line", { x1: x(value), x2: x(value), y1: 4, y2: height - 24, class: value === 0 ? "zero" : "axis" }), svg("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, minus(value)));
     sets.forEach(({ dataset, rows }, k) => {
       const y = 28 + k * 48, sorted = rows.map((row) => row.gain).sort((a, b) => a - b);
       chart.append(svg("text", { x: 0, y: y + 4, class: "strong" }, dataset));
       if (!rows.length) return chart.append(svg("text", { x: left + 6, y: y + 4 }, SR.missing(dataset, scale, method, protocol)));
-      rows.forEach((row, n) => chart.append(svg("circle", { cx: x(row.gain), cy: y + (((n * 7) % 11) / 10 - 0.5) * 22, r: 2.6, class: "dot" }, svg("title", {}, `${row.image}: ${SR.signed(row.gain, 2)} dB`))));
+      rows.forEach((row, n) => chart.append(svg("circle", { cx: x(row.gain), cy: y + (((n * 7) % 11) / 10 - 0.5) * 22, r: 2.6, class: "dot" }, svg("title", {}, `${row.image}: ${SR.gained(row.gain)}`))));
       const [q1, q2, q3] = [0.25, 0.5, 0.75].map((q) => x(quantile(sorted, q)));
       chart.append(svg("rect", { x: q1, y: y - 15, width: Math.max(q3 - q1, 1), height: 30, class: "box" }), svg("line", { x1: q2, x2: q2, y1: y - 15, y2: y + 15, class: "box" }));
       return null;
@@ -82,24 +82,24 @@
 
   const sizePlot = (host, width) => {
     const { dataset, scale, protocol } = now(), by = $("#p-cost").value;
-    const mean = (method) => { const cell = SR.cell(dataset, scale, method, protocol); return cell ? SR.number(cell.psnr_ci[0]) : null; };
-    const points = data.models.filter((m) => m.scale === scale && m[by] && Number.isFinite(mean(m.method)) && mean(m.method) !== null).map((m) => ({ name: m.method, cost: m[by], psnr: mean(m.method) }));
+    const mean = (method) => { const cell = SR.cell(dataset, scale, method, protocol); return cell ? SR.number(cell[`${head.name}_ci`][0]) : null; };
+    const points = data.models.filter((m) => m.scale === scale && m[by] && Number.isFinite(mean(m.method)) && mean(m.method) !== null).map((m) => ({ name: m.method, cost: m[by], value: mean(m.method) }));
     const base = mean("bicubic");
     if (!points.length) return nothing(host, `No model of ×${scale} in this run has both a score on ${dataset} and a recorded ${by === "parameters" ? "number of parameters" : "training time"}.`);
     const height = 250, left = 46, costs = points.map((p) => Math.log10(p.cost));
     const x = linear([Math.floor(Math.min(...costs) - 0.3), Math.ceil(Math.max(...costs) + 0.3)], [left, width - 10]);
-    const range = padded([...points.map((p) => p.psnr), ...(base === null ? [] : [base])], 0.12), y = linear([range[1], range[0]], [10, height - 40]);
-    const chart = canvas(width, height, `Mean PSNR on ${dataset} x${scale} against ${by}: ${points.map((p) => `${p.name} ${p.cost}, ${p.psnr.toFixed(2)} dB`).join("; ")}`);
+    const range = padded([...points.map((p) => p.value), ...(base === null ? [] : [base])], 0.12), y = linear([range[1], range[0]], [10, height - 40]);
+    const chart = canvas(width, height, `Mean ${head.label} on ${dataset} x${scale} against ${by}: ${points.map((p) => `${p.name} ${p.cost}, ${SR.shown(head, p.value)}`).join("; ")}`);
     yAxis(chart, y, ticks(...range, 5), left, width);
     for (let power = Math.floor(Math.min(...costs) - 0.3); power <= Math.ceil(Math.max(...costs) + 0.3); power += 1) {
       const shown = by === "parameters" ? (power >= 6 ? `${10 ** (power - 6)} M` : power >= 3 ? `${10 ** (power - 3)} k` : 10 ** power) : `${10 ** power} s`;
       chart.append(svg("text", { x: x(power), y: height - 22, "text-anchor": "middle" }, shown));
     }
     chart.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, by === "parameters" ? "parameters, log scale" : "measured training time, log scale"));
-    if (base !== null) chart.append(svg("line", { x1: left, x2: width, y1: y(base), y2: y(base), class: "dash" }), svg("text", { x: left + 4, y: y(base) - 6, class: "strong" }, `bicubic ${SR.fixed(base, 2)} dB`));
+    if (base !== null) chart.append(svg("line", { x1: left, x2: width, y1: y(base), y2: y(base), class: "dash" }), svg("text", { x: left + 4, y: y(base) - 6, class: "strong" }, `bicubic ${SR.shown(head, base)}`));
     for (const p of points) {
       const at = x(Math.log10(p.cost)), late = at > width * 0.6;
-      chart.append(svg("circle", { cx: at, cy: y(p.psnr), r: 5.5, class: "mark" }), svg("text", { x: at + (late ? -10 : 10), y: y(p.psnr) + 4, "text-anchor": late ? "end" : "start", class: "strong" }, `${p.name} ${SR.fixed(p.psnr, 2)} dB`));
+      chart.append(svg("circle", { cx: at, cy: y(p.value), r: 5.5, class: "mark" }), svg("text", { x: at + (late ? -10 : 10), y: y(p.value) + 4, "text-anchor": late ? "end" : "start", class: "strong" }, `${p.name} ${SR.shown(head, p.value)}`));
     }
     host.replaceChildren(chart);
   };
@@ -124,7 +124,7 @@
   const publishedPlot = (host, width) => {
     const rows = data.published.map((p) => {
       const cell = SR.cell(p.dataset, p.scale, p.method, p.protocol);
-      return { ...p, remade: cell ? SR.number(cell.psnr_ci[0]) : null, ssim_remade: cell ? cell.ssim_ci[0] : null };
+      return { ...p, remade: cell && cell.psnr_ci ? SR.number(cell.psnr_ci[0]) : null };
     }).filter((p) => data.order.method.includes(p.method));
     const met = rows.filter((p) => p.remade !== null && Number.isFinite(p.remade));
     if (!met.length) return nothing(host, rows.length ? "Published values exist, but none of them under a protocol and for a method of this run." : "Nothing was published for these data sets and methods.");
