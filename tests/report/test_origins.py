@@ -1,4 +1,4 @@
-"""The card speaks of what ran: networks, hand-made columns, licences, papers, degradations, and the config's own words."""
+"""The card speaks of what ran: networks, SR images given by hand, licences, papers, degradations, own words."""
 
 import json
 import shutil
@@ -8,6 +8,7 @@ import pytest
 from huggingface_hub import ModelCard
 from run_dir import MODEL, draw, edit_record, write_tables
 
+from srgrid.degrade import DEGRADATIONS
 from srgrid.errors import SrgridError
 from srgrid.report import card as cards
 from srgrid.report import origins, views
@@ -50,14 +51,14 @@ def test_two_foreign_networks_are_described_by_their_records(run: Path, tmp_path
         "swift": {"about": "SwiftNet, a network of waves.", "citations": ["agustsson2017div2k", "own2026"]},
         "slow": {"about": "SlowNet, a network of dots."},
     }
-    made = dict.fromkeys(weights, {"model": "x", "weights_sha256": "1" * 64, "precision": "bf16", "ensemble": True})
-    copy = columns(run, tmp_path / "copy", weights, made)
+    made = {"model": "x", "weights_sha256": "1" * 64, "precision": "bf16", "ensemble": True}
+    copy = columns(run, tmp_path / "copy", weights, dict.fromkeys(weights, made))
     for text in texts(copy):
         assert "SwiftNet, a network of waves. Papers: Agustsson and Timofte 2017, own2026. Licence: unknown." in text
         assert "SlowNet, a network of dots. Papers: unknown. Licence: unknown." in text
         assert "swift.pth (training set not recorded); upscaled in bf16; x8 self-ensemble." in text
         assert "No model was trained" not in text
-        assert "RCAN" not in text
+        assert "residual" not in text.lower()
     assert head(copy).data.license is None
     assert "@inproceedings{agustsson2017div2k" in texts(copy)[0]
 
@@ -145,7 +146,7 @@ def test_papers_are_those_of_what_ran(run: Path, tmp_path: Path) -> None:
 
 
 def test_a_network_scored_on_another_degradation_is_said_to_be(run: Path, tmp_path: Path) -> None:
-    trained = {"provenance": {"data": {"degradation": "matlab"}}}
+    trained = {"provenance": {"data": {"degradation": DEGRADATIONS["matlab"].record()}}}
     copy = columns(run, tmp_path / "copy", {"net": trained}, {})
     assert origins.scored_elsewhere(gather(copy)) == []
     edit_record(copy / "tables.json", lambda r: r["protocols"]["luma8"].update(degradation="pillow"))
@@ -153,6 +154,13 @@ def test_a_network_scored_on_another_degradation_is_said_to_be(run: Path, tmp_pa
     for text in texts(copy):
         assert sentence in text
         assert "LR images: matlab" in text
+    same = {"twin": [{"modcrop": "scale"}, {"imresize": "1/scale"}]}
+    edit_record(copy / "provenance.json", lambda r: r["config"].update(define_degradations=same))
+    edit_record(copy / "tables.json", lambda r: r["protocols"]["luma8"].update(degradation="twin"))
+    assert origins.scored_elsewhere(gather(copy)) == []  # the same steps under another name
+    edit_record(copy / "provenance.json", lambda r: r["config"].update(define_degradations={"twin": 3}))
+    with pytest.raises(SrgridError, match=r"provenance\.json: config: degradations\.twin"):
+        gather(copy)
 
 
 def test_images_that_the_config_names_are_not_said_to_be_chosen_by_scores(run: Path, tmp_path: Path) -> None:
@@ -191,5 +199,5 @@ def test_a_weights_record_is_read_by_its_paths() -> None:
         "measured": {"measured": {"seconds": 3, "device": "cpu"}},
     }
     found = read_model({**record, **made, "batch": 99}, "Mine").training
-    assert (found.training_set, found.degradation, found.steps, found.init) == ("A", "matlab", 7, "ab")
+    assert (found.training_set, found.degradation, found.steps, found.init) == ("A", data["degradation"], 7, "ab")
     assert (found.seconds, found.device, found.recipe) == (3.0, "cpu", {})

@@ -583,6 +583,7 @@ def test_29_a_log_with_odd_lines_ends_in_a_message(tmp_path):
         ({"scales": ["2"]}, "[]"),
         ({"weights": ["a"]}, "[]"),
         ({"train": 3}, "[]"),
+        ({"card": "mine"}, "[]"),
         ({"train": {"images": 3}}, "[]"),
         ({}, "{"),
         ({}, "3"),

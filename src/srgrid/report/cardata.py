@@ -11,6 +11,7 @@ import pandas as pd
 from srgrid.code import NOT_INSTALLED, code_identity
 from srgrid.configuration import Card
 from srgrid.data.registry import Dataset, load_registry
+from srgrid.degrade import Degradation, degradations
 from srgrid.errors import SrgridError
 from srgrid.metrics import Metric
 from srgrid.records import SELECTION, TABLE_NAMES, check_files, read_record, tables_record
@@ -31,8 +32,8 @@ class CardData:
 
     `words`: what the config says of the card. `missing` gives a reason for every cell without scores; `left_out` the
     data sets and scales that are no part of the grid, with the reason. `made_by`: what made the SR images of each
-    "METHOD xSCALE", None of images given by hand. `protocols`: the fields of each. `datasets`: all that are known, by
-    name. `other_code`: what was made by other code than this.
+    "METHOD xSCALE", None of images given by hand. `protocols`: the fields of each. `datasets`, `degradations`: all that
+    are known, by name. `other_code`: what was made by other code than this.
     """
 
     title: str
@@ -50,6 +51,7 @@ class CardData:
     made_by: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    degradations: Mapping[str, Degradation] = field(default_factory=dict)
     other_code: list[str] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
     previews: list[dict[str, Any]] = field(default_factory=list)
@@ -116,13 +118,15 @@ def gather(
 
 
 def _said(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
-    """The config's words for the card, and the data sets, its own among them."""
+    """The config's words for the card, and the data sets and degradations, its own among them."""
     card = config.get("card", {})
     try:
         datasets = load_registry(config.get("define_datasets"))
+        made = degradations(config.get("define_degradations"))
     except SrgridError as error:
         raise SrgridError(f"{path}: config: {error}") from None
-    return {"words": Card(**{key: card[key] for key in told(Card) if key in card}), "datasets": datasets}
+    words = Card(**{key: card[key] for key in told(Card) if key in card})
+    return {"words": words, "datasets": datasets, "degradations": made}
 
 
 def _tables(run_dir: Path, metrics: list[Metric]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ class Training:
     """How weights were trained, as far as their record says: empty, 0 or None where it does not."""
 
     training_set: str = ""
-    degradation: str = ""  # that made the LR images trained on
+    degradation: Values = field(default_factory=dict)  # that made the LR images trained on: name and steps
     data: Values = field(default_factory=dict)
     recipe: Values = field(default_factory=dict)
     steps: int | None = None
@@ -64,7 +64,8 @@ def _training(record: Values, trained_on: str) -> Training:
     steps, seconds = made.get("steps"), measured.get("seconds")
     return Training(
         training_set=_text(data.get("training_set")) or trained_on,
-        degradation=_text(data.get("degradation")) or _text(_part(data, "degradation").get("name")),
+        # Training sets of earlier versions name none; they knew this one alone.
+        degradation=_part(data, "degradation") or ({"name": "matlab"} if "sha256" in data else {}),
         data=data,
         recipe=_part(made, "recipe"),
         steps=steps if isinstance(steps, int) else None,

@@ -47,7 +47,7 @@ def _facts(training: Training, names: Mapping[str, str]) -> dict[str, str]:
     found = {
         "training set": training.training_set,
         "images": training.data.get("images"),
-        "LR images": training.degradation,
+        "LR images": training.degradation.get("name"),
         "steps": training.steps,
         "optimiser": recipe.get("optimiser"),
         "batch": recipe.get("batch"),
@@ -138,8 +138,9 @@ def degradations(data: CardData) -> dict[str, str]:
     found = {}
     for name in data.order["protocol"]:
         fields = data.protocols.get(name, {})
-        cropped = "" if fields.get("hr", "crop") == "crop" else "-uncropped"
-        found[str(name)] = str(fields.get("degradation") or f"{fields.get('lr_kernel', UNKNOWN)}{cropped}")
+        earlier = fields.get("lr_kernel", UNKNOWN)  # two fields told it
+        earlier += "-uncropped" if earlier != UNKNOWN and fields.get("hr") == "resize" else ""
+        found[str(name)] = str(fields.get("degradation", earlier))
     return found
 
 
@@ -148,11 +149,21 @@ def scored_elsewhere(data: CardData) -> list[str]:
     found: dict[str, None] = {}
     for model in data.models:
         trained = model.training.degradation
-        others = {p: kind for p, kind in degradations(data).items() if trained and kind not in (trained, UNKNOWN)}
-        for protocol, kind in others.items():
-            text = f"{model.method} was trained on LR images made by {trained}"
-            found[f"{text}; under {protocol} it is scored on those made by {kind}, another task."] = None
+        for protocol, kind in degradations(data).items():
+            if trained and kind != UNKNOWN and _differ(data, trained, kind):
+                text = f"{model.method} was trained on LR images made by {trained['name']}"
+                found[f"{text}; under {protocol} it is scored on those made by {kind}, another task."] = None
     return list(found)
+
+
+def _differ(data: CardData, trained: Mapping[str, Any], scored: str) -> bool:
+    """By their steps, where both are known; else by their names."""
+    one, other = trained.get("steps") or _steps(data, trained["name"]), _steps(data, scored)
+    return bool(one != other if one and other else trained["name"] != scored)
+
+
+def _steps(data: CardData, name: str) -> list[Any]:
+    return list(data.degradations[name].record()["steps"]) if name in data.degradations else []
 
 
 def licence(data: CardData) -> str:
