@@ -146,14 +146,17 @@ def degradations(data: CardData) -> dict[str, str]:
 
 def scored_elsewhere(data: CardData) -> list[str]:
     """Sentences of the networks that are scored on another degradation than they were trained on."""
-    found: dict[str, None] = {}
+    found: dict[tuple[str, str, str], list[str]] = {}
     for model in data.models:
         trained = model.training.degradation
         for protocol, kind in degradations(data).items():
             if trained and kind != UNKNOWN and _differ(data, trained, kind):
-                text = f"{model.method} was trained on LR images made by {trained['name']}"
-                found[f"{text}; under {protocol} it is scored on those made by {kind}, another task."] = None
-    return list(found)
+                found.setdefault((model.method, str(trained["name"]), kind), []).append(protocol)
+    return [
+        f"{method} was trained on LR images made by {trained}; under {' and '.join(_once(under))} it is scored on those "
+        f"made by {kind}, another task."
+        for (method, trained, kind), under in found.items()
+    ]
 
 
 def _differ(data: CardData, trained: Mapping[str, Any], scored: str) -> bool:
