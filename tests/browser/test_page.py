@@ -1,5 +1,6 @@
 """The page in a real browser: it sorts, filters, slides, zooms, obeys the keyboard, and asks nothing of the network."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 from run_dir import MODEL, make_run, write_tables
 
+from srgrid.metrics import get_metrics
 from srgrid.records import write_record
 from srgrid.report.card import build_card
 
@@ -92,6 +94,30 @@ def test_the_grid_sorts_by_a_method_best_first_and_missing_last(page: Page) -> N
     assert head.get_attribute("aria-sort") == "ascending"
     assert column(page, 6)[-1].startswith("missing")
     assert [float(value.split(" ")[0]) for value in column(page, 6)[:-1]] == numbers[::-1]
+
+
+def test_a_headline_of_which_less_is_better(browser: Browser, tmp_path: Path) -> None:
+    make_run(tmp_path, metrics=get_metrics(["toy_metric:MAE", "psnr"]))
+    build_card(tmp_path)
+    opened = Watched(browser, tmp_path / "model_card.html")
+    page = opened.page
+    head = page.get_by_role("columnheader", name=MODEL)
+    head.get_by_role("button").click()
+    assert head.get_attribute("aria-sort") == "ascending"  # best first
+    values = [float(value.split(" ")[0]) for value in column(page, 6)]
+    assert values == sorted(values)
+    for row in page.locator("#grid-table tbody tr:visible").all():
+        numbers = [float(text.split(" / ")[0]) for text in row.locator(".num").all_inner_texts()]
+        assert float(row.locator("b").first.inner_text()) == min(numbers)
+    heads = page.locator("#image-scores th[scope=col]").all_inner_texts()
+    assert heads == ["Method", "MAE, levels", "PSNR, dB", "Gain, levels"]
+    assert page.locator("#strip .role").first.inner_text().startswith("largest gain, −")
+    shown = page.locator("#panes figcaption span").all_inner_texts()
+    assert all(re.fullmatch(r"\d+\.\d{3} levels / \d+\.\d{2} dB", text) for text in shown[1:])
+    assert "MAE gain" in (page.locator("#plot-gain svg").get_attribute("aria-label") or "")
+    assert page.locator("#plot-gain rect.up").count() == 3
+    opened.check(tmp_path / "model_card.html")
+    page.close()
 
 
 def test_a_phone_sorts_through_a_list(browser: Browser, page_file: Path) -> None:

@@ -26,6 +26,7 @@ from srgrid import config as configuration
 from srgrid import images
 from srgrid.cli import app
 from srgrid.data import digests, registry
+from srgrid.metrics import METRICS
 from srgrid.networks import names as model_names
 from srgrid.protocols import get_protocol, protocols
 from srgrid.train import RECIPES, TrainConfig, recipe
@@ -343,5 +344,5 @@ def test_tables_of_options_name_what_there_is():
     assert set(model_names()) <= set(models)
     fields = re.findall(r"^\| `(\w+)` \|", (ROOT / "docs/protocols.md").read_text(), re.M)
     record = get_protocol("rgb8", protocols())
-    assert {*fields, "name", "about"} == set(vars(record))
+    assert {*fields, "name", "about"} == {*vars(record), *METRICS}
     assert {"channels_last", "precision", "compile", "optimiser"} <= set(TrainConfig.__dataclass_fields__)

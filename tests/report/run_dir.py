@@ -1,7 +1,7 @@
 """A small, real run directory: photographs, LR images by imresize, bicubic, and a stand-in for a model."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from skimage import data
 from srgrid import images, scoring
 from srgrid.code import code_identity
 from srgrid.files import write_manifest
+from srgrid.metrics import PSNR_SSIM, Metric
 from srgrid.protocols import PROTOCOLS as RULES
 from srgrid.records import SELECTION, TABLE_NAMES, file_digest, read_object, write_record
 from srgrid.report import figures
@@ -28,7 +29,11 @@ NAMES = ("astronaut", "chelsea", "coffee", "camera")
 
 
 def make_run(
-    folder: Path, dataset: str = "photos", names: tuple[str, ...] = NAMES, scales: tuple[int, ...] = (2, 4)
+    folder: Path,
+    dataset: str = "photos",
+    names: tuple[str, ...] = NAMES,
+    scales: tuple[int, ...] = (2, 4),
+    metrics: Sequence[Metric] = PSNR_SSIM,
 ) -> Path:
     """Write scores, grid, intervals, figures, previews, provenance and a training log; return the run directory.
 
@@ -48,7 +53,7 @@ def make_run(
         for method in ("bicubic", MODEL):
             describe_sr(folder, method, scale)
     cells = [(m, s, p) for s in scales for m in ("bicubic", MODEL) for p in PROTOCOLS if (m, s, p) != LACKING]
-    parts = [score_cell(folder, dataset, *cell) for cell in cells]
+    parts = [score_cell(folder, dataset, *cell, metrics) for cell in cells]
     order = {"dataset": [dataset], "scale": list(scales), "method": ["bicubic", MODEL], "protocol": list(PROTOCOLS)}
     make_grid(parts, folder, order)
     for scale in scales:
@@ -68,13 +73,15 @@ def describe_sr(folder: Path, method: str, scale: int, **changes: object) -> Non
     write_manifest(where, made_by | changes, images.describe_folder(where))
 
 
-def score_cell(folder: Path, dataset: str, method: str, scale: int, protocol: str) -> Path:
+def score_cell(
+    folder: Path, dataset: str, method: str, scale: int, protocol: str, metrics: Sequence[Metric] = PSNR_SSIM
+) -> Path:
     """Score one cell as `srgrid score` does."""
     part = folder / "scores" / protocol / f"x{scale}_{method}.csv"
     sr = folder / "SR" / method / f"x{scale}"
-    rows = scoring.score_dirs(sr, folder / "HR", scale, RULES[protocol])
+    rows = scoring.score_dirs(sr, folder / "HR", scale, RULES[protocol], metrics)
     cell = {"dataset": dataset, "scale": scale, "method": method, "protocol": protocol}
-    scoring.write_cell(part, rows, cell, RULES[protocol], sr)
+    scoring.write_cell(part, rows, cell, RULES[protocol], sr, metrics)
     return part
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from running import command, planned, read, run
+from running import ROOT, command, planned, read, run
 
 from srgrid import images
 
@@ -96,6 +96,17 @@ def test_given_weights_are_used_under_any_name(finished):
     assert jobs["upscale"] == 6
     assert jobs["score"] == 8
     assert "train" not in jobs
+
+
+def test_a_metric_of_ones_own_is_a_column(tmp_path):
+    """From a module that is not srgrid's, beside PSNR and SSIM."""
+    changes = {"methods": ["bicubic"], "scales": [2], "protocols": ["rgb8"], "audit": False}
+    changes |= {"metrics": ["psnr", "ssim", "toy_metric:MAE"], "figures": {"images": 1}}
+    done = run(tmp_path, changes=changes, PYTHONPATH=str(ROOT / "tests/report"))
+    assert done.returncode == 0, done.stderr
+    results = tmp_path / "results" / "tiny"
+    assert all(0 < float(row["mae"]) < 20 for row in read(results / "scores.csv"))
+    assert "MAE (levels, lower is better) on RGB" in (results / "model_card.md").read_text()
 
 
 @pytest.mark.parametrize(

@@ -91,7 +91,7 @@ wildcard_constraints:
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
 # In place of Snakemake's own prefix: `set -euo pipefail` has to be said again, or a step that ends in a pipe never fails.
-shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
+shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
 
 
 def cells():

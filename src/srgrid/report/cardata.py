@@ -5,7 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from srgrid.code import NOT_INSTALLED, code_identity
@@ -20,7 +19,18 @@ from srgrid.report.curves import curves
 from srgrid.report.intervals import read_intervals
 from srgrid.report.model import Model, models
 from srgrid.report.published import Published, published
-from srgrid.report.tables import BASELINE, CELL, Cell, Metrics, cells, distinct, read_grid, read_scores, run_metrics
+from srgrid.report.tables import (
+    BASELINE,
+    CELL,
+    Cell,
+    Metrics,
+    cells,
+    distinct,
+    read_grid,
+    read_scores,
+    run_metrics,
+    same_means,
+)
 from srgrid.settings import told
 
 NOT_RUN = "not scored in this run"
@@ -142,9 +152,8 @@ def check_fresh(scores: pd.DataFrame, grid: pd.DataFrame, metrics: Metrics, path
     """Raise SrgridError unless every cell of the grid is the mean of its rows in the scores."""
     groups, names = scores.groupby(CELL, sort=False), [metric.name for metric in metrics]
     means = groups[names].mean().assign(images=groups.size())
-    listed = grid.set_index(CELL)[[*names, "images"]]
-    same = set(means.index) == set(listed.index)
-    if not same or not np.allclose(means.loc[listed.index], listed, rtol=0, atol=2e-6, equal_nan=True):
+    listed = grid.set_index(CELL)
+    if set(means.index) != set(listed.index) or not same_means(means.loc[listed.index], listed, metrics):
         raise SrgridError(f"{path} does not follow from scores.csv beside it: make the grid again.")
 
 

@@ -19,6 +19,7 @@ from srgrid.report.tables import (
     number,
     read_scores,
     read_table,
+    same_means,
     write_csv,
 )
 
@@ -94,8 +95,7 @@ def read_intervals(path: Path, grid: pd.DataFrame, metrics: Metrics = PSNR_SSIM)
         low, value, high = (table[f"{name}{end}"] for end in ("_low", "", "_high"))
         if ((low > value) | (value > high)).any():
             raise SrgridError(f"{path}: a {name} lies outside its interval; {again}")
-    held = [*(metric.name for metric in metrics), "images"]
-    if not np.allclose(table[held].to_numpy(float), grid[held].to_numpy(float), rtol=0, atol=2e-6):
+    if not same_means(table, grid, metrics):
         raise SrgridError(f"{path} has other means than the grid beside it; {again}")
     return table
 

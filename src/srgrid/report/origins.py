@@ -153,8 +153,8 @@ def scored_elsewhere(data: CardData) -> list[str]:
             if trained and kind != UNKNOWN and _differ(data, trained, kind):
                 found.setdefault((model.method, str(trained["name"]), kind), []).append(protocol)
     return [
-        f"{method} was trained on LR images made by {trained}; under {' and '.join(_once(under))} it is scored on those "
-        f"made by {kind}, another task."
+        f"{method} was trained on LR images made by {trained}; under {' and '.join(_once(under))} it is scored on "
+        f"those made by {kind}, another task."
         for (method, trained, kind), under in found.items()
     ]
 

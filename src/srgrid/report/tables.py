@@ -192,6 +192,14 @@ def recorded_metrics(path: Path) -> list[Metric]:
     return run_metrics(tables_record(Path(path).parent, [Path(path).name]))
 
 
+def same_means(one: pd.DataFrame, other: pd.DataFrame, metrics: Metrics) -> bool:
+    """Whether two tables of the same cells hold the same means, to two units of the last stored digit, and images."""
+    names = [*(metric.name for metric in metrics), "images"]
+    apart = np.array([*(2 * 10.0**-metric.stored for metric in metrics), 0])
+    first, second = (table[names].to_numpy(float) for table in (one, other))
+    return bool(np.isclose(first, second, rtol=1e-12, atol=apart, equal_nan=True).all())
+
+
 def check_same_images(scores: pd.DataFrame, source: str) -> None:
     """Raise SrgridError unless every method and protocol of a dataset at a scale covers the same images.
 
