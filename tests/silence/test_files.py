@@ -392,12 +392,13 @@ def test_17_long_names_and_umask(tmp_path):
 # 28: staging folders do not stay
 
 STUCK = """
-import signal, sys, srgrid.steps
+import signal, sys, time, srgrid.steps
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job and nohup ignore them
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def stuck(*_):
     print("ready", flush=True)
-    signal.pause()
+    while True:  # a signal between here and signal.pause() would be waited for in vain
+        time.sleep(0.1)
 calls = iter([srgrid.steps.STEPS["imresize"], stuck])
 srgrid.steps.STEPS["imresize"] = lambda image, ratio: next(calls)(image, ratio)
 from srgrid.cli import main
