@@ -35,12 +35,14 @@ def test_the_defaults_are_those_of_config_yaml_and_valid():
 @pytest.mark.parametrize("record", RECORDS)
 def test_every_setting_has_a_meaning(record):
     for name, one in told(record).items():
-        assert one.metadata["about"].endswith((".", "}", "...", "safetensors")), name
+        assert one.metadata["about"].endswith((".", "}", "]", "...", "safetensors")), name
 
 
 def test_precision_is_the_same_three_words_everywhere():
     words = ("auto", "fp32", "bf16")
     assert choices_of(Options)["precision"] == choices_of(TrainConfig)["precision"] == words
+    source = "".join(file.read_text() for file in (ROOT / "src").rglob("*.py"))
+    assert source.count('"auto", "fp32", "bf16"') == 1
     assert schema(Config)["properties"]["compute"]["properties"]["precision"] == {"enum": list(words)}
 
 

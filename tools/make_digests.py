@@ -15,9 +15,9 @@ from pathlib import Path
 from srgrid import images
 from srgrid.data import digests, registry
 from srgrid.data.sources import package_files
-from srgrid.data.variants import apply_steps
 from srgrid.errors import SrgridError
 from srgrid.progress import track
+from srgrid.steps import apply_steps
 
 
 def originals(entry: registry.Dataset, mirror: Path) -> list[Path]:

@@ -7,13 +7,15 @@ from typing import Annotated, Any, Literal
 
 from srgrid.settings import Device, Precision, Rule, setting
 
+_TEXTS = ("base", "about", "degradation")
 Name = Annotated[str, Rule(pattern="^[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
 Names = Annotated[list[Name], Rule(minItems=1, uniqueItems=True)]
 MetricName = Annotated[str, Rule(pattern="^[A-Za-z_][A-Za-z0-9_.-]*(:[A-Za-z_][A-Za-z0-9_]*)?$")]
 Scale = Annotated[int, Rule(minimum=2, maximum=8)]
 Box = Annotated[list[Annotated[int, Rule(minimum=0)]], Rule(minItems=4, maxItems=4)]
 # Texts stay texts, whatever they look like; other fields become what they spell.
-ProtocolFields = Annotated[dict[str, Any], Rule(properties={"base": {"type": "string"}, "about": {"type": "string"}})]
+ProtocolFields = Annotated[dict[str, Any], Rule(properties={key: {"type": "string"} for key in _TEXTS})]
+Steps = Annotated[list[dict[str, Any]], Rule(minItems=1)]
 
 # Keys that stood elsewhere in earlier versions.
 MOVED = {
@@ -28,6 +30,7 @@ class Train:
     """What is trained, and how."""
 
     images: Names = setting(["DIV2K"], "Data sets that are packed into the training set.")
+    degradation: str = setting("matlab", "What makes the training set's LR images (see docs/protocols.md).")
     recipe: str = setting("full", "A named recipe (see docs/training.md) ...")
     settings: dict[str, Any] = setting(
         {}, "... and what this run changes of it, for example {steps: 200000, batch: 32}: see docs/settings.md."
@@ -80,8 +83,9 @@ class Figures:
     show: dict[str, Annotated[dict[str, Box | None], Rule(minProperties=1)]] = setting(
         {},
         "Images shown in a data set's figures, and first in the card's compare view, instead of those of largest gain, "
-        "median and largest loss, each with its crop [x, y, width, height] in HR pixels, or null for an automatic one: "
-        "{Set5: {butterfly: [90, 60, 64, 64], bird: null}}",
+        "median and largest loss, each with its crop [x, y, width, height] in HR pixels, or null for an automatic one, "
+        "for example\n"
+        "  {Set5: {butterfly: [90, 60, 64, 64], bird: null}}",
     )
     images: int = setting(3, "Images per cell that the card's compare view holds.", minimum=1)
 
@@ -138,6 +142,11 @@ class Config:
         {},
         "Your own protocols, by name; use them above. A protocol changes fields of a base, for example\n"
         "  no-shave: {base: rgb8, shave: 0}",
+    )
+    define_degradations: dict[Name, Steps | dict[str, Any]] = setting(
+        {},
+        "Your own degradations, by name, for protocols and for train.degradation (see docs/protocols.md), for example\n"
+        "  half: [{modcrop: scale}, {imresize: 1/scale}]",
     )
     define_datasets: dict[Name, dict[str, Any]] = setting({}, "Your own data sets, by name (see docs/data.md).")
     weights: dict[Name, Annotated[str, Rule(minLength=1)]] = setting(

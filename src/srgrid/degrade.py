@@ -1,13 +1,14 @@
-"""LR images by declared degradations: which bicubic kernel, and whether the HR image is cropped first."""
+"""LR images by declared degradations: lists of steps, and what enlarges their LR images for the bicubic baseline."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from srgrid import images
 from srgrid.code import code_identity
@@ -17,58 +18,114 @@ from srgrid.grey import as_published
 from srgrid.images import Array
 from srgrid.made import open_images
 from srgrid.progress import track
-from srgrid.protocols import Protocol
 from srgrid.resize import imresize, modcrop
+from srgrid.steps import Steps, apply_steps, parse_steps, pillow_bicubic
+
+# The bicubic baseline: an LR image, uint8, and the scale. A degradation names its own.
+ENLARGERS: dict[str, Callable[[Array, int], Array]] = {
+    "matlab": lambda lr, scale: imresize(lr, float(scale)),
+    "pillow": lambda lr, scale: pillow_bicubic(lr, Fraction(scale)),
+}
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """How HR becomes LR. `matlab`: imresize, bit for bit. `pillow`: Pillow's BICUBIC, mirrored by super-image."""
+    """How HR becomes LR, and what enlarges it again."""
 
     name: str
-    kernel: str
-    crop: bool  # HR cropped to a multiple of the scale first (modcrop), or shrunk whole
+    steps: Steps
+    enlarger: str = "matlab"
 
     def shrink(self, hr: Array, scale: int) -> Array:
-        """LR of a uint8 HR image, H x W[ x 3]. Raises SrgridError if the image is smaller than the scale."""
-        cropped = modcrop(hr, scale)
-        if self.crop:
-            hr = cropped
-        if self.kernel == "matlab":
-            return imresize(hr, float(Fraction(1, scale)))
-        return _pillow(hr, hr.shape[1] // scale, hr.shape[0] // scale)
+        """LR of a uint8 HR image, H x W[ x 3].
+
+        Raises SrgridError if the image is smaller than the scale, and unless LR is uint8 of 1/scale the size.
+        """
+        modcrop(hr, scale)  # for its message
+        lr = apply_steps(hr, self.steps, scale)
+        more = 0 if self.crops else scale - 1  # of a whole image, sizes may be rounded up: imresize does
+        sizes = [(side // scale, (side + more) // scale) for side in hr.shape[:2]]
+        fits = lr.shape[2:] == hr.shape[2:] and all(n in size for n, size in zip(lr.shape[:2], sizes, strict=True))
+        if lr.dtype != np.uint8 or not fits:
+            raise SrgridError(
+                f"the steps of {self.name} make {lr.dtype} of shape {lr.shape} from {hr.shape} at scale {scale}; "
+                "they have to end with uint8 of 1/scale the size"
+            )
+        return lr
 
     def enlarge(self, lr: Array, scale: int) -> Array:
-        """The bicubic baseline: LR enlarged by the same kernel, uint8."""
-        if self.kernel == "matlab":
-            return imresize(lr, float(scale))
-        return _pillow(lr, lr.shape[1] * scale, lr.shape[0] * scale)
+        """The bicubic baseline: LR enlarged, uint8."""
+        return ENLARGERS[self.enlarger](lr, scale)
+
+    @property
+    def crops(self) -> bool:
+        """Whether HR is cropped to a multiple of the scale first, or shrunk whole."""
+        return self.steps[0][0] == "modcrop"
+
+    def record(self) -> dict[str, Any]:
+        """Name and steps, for manifests."""
+        return {"name": self.name, "steps": [{name: argument} for name, argument in self.steps]}
 
 
-DEGRADATIONS: dict[str, Degradation] = {
-    d.name: d
-    for d in (
-        Degradation("matlab", "matlab", crop=True),
-        Degradation("matlab-uncropped", "matlab", crop=False),
-        Degradation("pillow", "pillow", crop=True),
-        Degradation("pillow-uncropped", "pillow", crop=False),
-    )
+# matlab: imresize, bit for bit. pillow: Pillow's BICUBIC, as super-image uses it.
+_BUILT_IN: dict[str, Any] = {
+    "matlab": [{"modcrop": "scale"}, {"imresize": "1/scale"}],
+    "matlab-uncropped": [{"imresize": "1/scale"}],
+    "pillow": {"steps": [{"modcrop": "scale"}, {"pillow-bicubic": "1/scale"}], "enlarger": "pillow"},
+    "pillow-uncropped": {"steps": [{"pillow-bicubic": "1/scale"}], "enlarger": "pillow"},
 }
 
 
-def get_degradation(name: str) -> Degradation:
-    """The degradation of that name. Raises SrgridError, listing the names, if there is none."""
-    if name not in DEGRADATIONS:
-        raise SrgridError(f"unknown degradation {name!r}; choose one of {', '.join(DEGRADATIONS)}")
-    return DEGRADATIONS[name]
+def define(name: str, given: object) -> Degradation:
+    """A degradation from its steps, or from `{steps: [...], enlarger: pillow}`. Raises SrgridError for other forms."""
+    fields = dict(given) if isinstance(given, Mapping) else {"steps": given}
+    steps, enlarger = fields.pop("steps", None), fields.pop("enlarger", "matlab")
+    try:
+        if fields:
+            raise SrgridError(f"{', '.join(map(str, fields))}: no such key; the keys are steps, enlarger")
+        if enlarger not in ENLARGERS:
+            raise SrgridError(f"unknown enlarger {enlarger!r}; choose one of {', '.join(ENLARGERS)}")
+        return Degradation(name, parse_steps(steps), enlarger)
+    except SrgridError as error:
+        raise SrgridError(f"degradations.{name}: {error}") from None
 
 
-def degradation_of(protocol: Protocol) -> str:
-    """The name of the degradation that makes a protocol's LR images."""
-    return protocol.lr_kernel if protocol.hr == "crop" else f"{protocol.lr_kernel}-uncropped"
+DEGRADATIONS: dict[str, Degradation] = {name: define(name, given) for name, given in _BUILT_IN.items()}
 
 
-def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab") -> None:
+def degradations(extra: Mapping[str, object] | None = None) -> dict[str, Degradation]:
+    """The built-in degradations and those of a config: `{name: [{modcrop: scale}, {imresize: 1/scale}]}`.
+
+    Raises SrgridError, naming the key, for what is no list of known steps, or a built-in name defined again.
+    """
+    made = {}
+    for name, given in (extra or {}).items():
+        if name in DEGRADATIONS:
+            raise SrgridError(f"degradations.{name}: is built in and cannot be redefined; choose another name")
+        made[name] = define(name, given)
+    return DEGRADATIONS | made
+
+
+def get_degradation(name: str | Degradation, known: Mapping[str, Degradation] | None = None) -> Degradation:
+    """The degradation of that name, or itself. Raises SrgridError, listing the names, if there is none."""
+    if isinstance(name, Degradation):
+        return name
+    known = DEGRADATIONS if known is None else known
+    if name not in known:
+        raise SrgridError(f"unknown degradation {name!r}; choose one of {', '.join(known)}")
+    return known[name]
+
+
+def try_out(degradation: Degradation, scale: int) -> None:
+    """Raise SrgridError unless a degradation, and what enlarges again, work: on an image of 64 x 48 LR pixels."""
+    hr = np.zeros((48 * scale, 64 * scale, 3), np.uint8)
+    try:
+        degradation.enlarge(degradation.shrink(hr, scale), scale)
+    except SrgridError as error:
+        raise SrgridError(f"degradations.{degradation.name}: {error}") from None
+
+
+def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str | Degradation = "matlab") -> None:
     """Write the LR image (PNG) of every image in `hr_dir`, and a manifest, to `out_dir`; all of them or nothing.
 
     Of a grey HR image (`srgrid.grey.is_grey`) LR has one channel, however HR is stored.
@@ -77,23 +134,19 @@ def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str = "matlab"
     """
     if scale != int(scale) or scale < 1:
         raise SrgridError(f"scale must be a positive integer, got {scale}")
-    recipe = get_degradation(degradation)
+    chosen = get_degradation(degradation)
     folder = open_images(hr_dir)
     keep_apart(out_dir, hr_dir, *folder.files.values())
     images.check_all(folder.files.values())
     entries = {}
     with staged_dir(out_dir) as staged:
-        for stem, file in track(list(folder.files.items()), f"LR x{scale} {degradation} {hr_dir}"):
+        for stem, file in track(list(folder.files.items()), f"LR x{scale} {chosen.name} {hr_dir}"):
             hr = folder.read(file)
             try:
-                lr = recipe.shrink(as_published(hr), scale)
+                lr = chosen.shrink(as_published(hr), scale)
             except SrgridError as error:
                 raise SrgridError(f"{file}: {error}") from None
             images.write(staged / f"{stem}.png", lr)
             entries[f"{stem}.png"] = images.describe(lr)
-        made_by = {"step": "lr", "degradation": degradation, "scale": scale, "inputs": folder.digests}
-        write_manifest(staged, made_by | {"code": code_identity("srgrid.degrade")}, entries)
-
-
-def _pillow(image: Array, width: int, height: int) -> Array:
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC), dtype=np.uint8)
+        made_by = {"step": "lr", "degradation": chosen.name, "steps": chosen.record()["steps"], "scale": scale}
+        write_manifest(staged, made_by | {"inputs": folder.digests, "code": code_identity("srgrid.degrade")}, entries)

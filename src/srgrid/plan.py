@@ -12,10 +12,11 @@ from typing import Any
 
 from srgrid.data import registry
 from srgrid.data.registry import Dataset
+from srgrid.degrade import DEGRADATIONS, Degradation, degradations, get_degradation, try_out
 from srgrid.errors import SrgridError
 from srgrid.metrics import Score, get_metrics
 from srgrid.networks import SCALES
-from srgrid.protocols import get_protocol, protocols
+from srgrid.protocols import Protocol, get_protocol, protocols
 from srgrid.train.recipes import TrainConfig, recipe
 
 BASELINE = "bicubic"
@@ -34,6 +35,7 @@ def require(
     checks: tuple[Iterator[str], ...] = (
         _mirror(mirror),
         _datasets(config, mirror),
+        _degradations(config),
         _protocols(config, definitions),
         _metrics(config),
         _methods(config, models),
@@ -136,6 +138,44 @@ def _protocols(config: Config, definitions: Mapping[str, Any]) -> Iterator[str]:
         return
     for name in config["protocols"]:
         yield from _try("protocols", get_protocol, name, known)
+        if name in known:
+            yield from _fitting(known[name], config)
+
+
+def _degradations(config: Config) -> Iterator[str]:
+    known, faults = _known_degradations(config)
+    yield from faults
+    if (name := config["train"]["degradation"]) not in config["define_degradations"]:
+        yield from _try("train.degradation", get_degradation, name, known)
+
+
+def _known_degradations(config: Config) -> tuple[dict[str, Degradation], list[str]]:
+    """The built-in ones and the user's that work: they are tried out, for a step may refuse what it is given."""
+    known, faults = dict(DEGRADATIONS), []
+    for name, given in config["define_degradations"].items():
+        try:
+            made = degradations({name: given})
+            for scale in config["scales"]:
+                try_out(made[name], scale)
+            known |= made
+        except SrgridError as error:
+            faults.append(f"define_{error}")
+    return known, faults
+
+
+def _fitting(protocol: Protocol, config: Config) -> Iterator[str]:
+    """What a protocol does with HR of a size that is no multiple of the scale, its degradation has to do too."""
+    known, _ = _known_degradations(config)
+    key, name = f"protocols: {protocol.name}", protocol.degradation
+    if name not in known:
+        if name not in config["define_degradations"]:
+            yield from _try(key, get_degradation, name, known)
+    elif known[name].crops != (protocol.hr == "crop"):
+        does, other = ("crops", "crop") if known[name].crops else ("does not crop", "resize")
+        yield (
+            f"{key}: hr: {protocol.hr} does not go with degradation: {name}, which {does} HR to a multiple of the "
+            f"scale first; write hr: {other}, or name another degradation"
+        )
 
 
 def _metrics(config: Config) -> Iterator[str]:

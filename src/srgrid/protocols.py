@@ -8,7 +8,6 @@ from typing import Any, Literal, get_args
 
 from srgrid.errors import SrgridError
 
-Kernel = Literal["matlab", "pillow"]
 Luma = Literal["bt601", "super-image", "bt601-full-range"]
 Border = Literal["valid", "reflect"]
 Window = Literal["gaussian-11", "uniform-7"]
@@ -21,7 +20,7 @@ class Protocol:
 
     name: str
     about: str
-    lr_kernel: Kernel = "matlab"  # which bicubic makes the LR images (and enlarges them for the bicubic baseline)
+    degradation: str = "matlab"  # makes the LR images, and names what enlarges them for the bicubic baseline
     hr: Literal["crop", "resize"] = "crop"  # HR not a multiple of the scale: cropped, or resized to the SR's size
     quantise: bool = True  # SR rounded to 8 bits before scoring
     luma: Luma = "bt601"
@@ -40,7 +39,7 @@ PROTOCOLS: dict[str, Protocol] = {
         Protocol(
             "super-image",
             "Float SR, Pillow LR images, HR resized to LR size x scale, its own Y weights: the card's model column.",
-            lr_kernel="pillow",
+            degradation="pillow-uncropped",
             hr="resize",
             quantise=False,
             luma="super-image",
@@ -70,7 +69,6 @@ def protocols(extra: Mapping[str, Mapping[str, Any]] | None = None) -> dict[str,
 
 def _check_field(name: str, key: str, value: object) -> None:
     allowed: dict[str, tuple[object, ...]] = {
-        "lr_kernel": get_args(Kernel),
         "hr": ("crop", "resize"),
         "quantise": (True, False),
         "luma": get_args(Luma),
@@ -79,11 +77,19 @@ def _check_field(name: str, key: str, value: object) -> None:
         "ssim_window": get_args(Window),
         "ssim_border": get_args(Border),
     }
+    if key == "lr_kernel":
+        raise SrgridError(
+            f"protocols.{name}.lr_kernel: is degradation now; write degradation: {value}, or {value}-uncropped with "
+            "hr: resize"
+        )
     if key not in {f.name for f in fields(Protocol)} - {"name"}:
-        raise SrgridError(f"protocols.{name}.{key}: no such key; the keys are base, {', '.join([*allowed, 'shave'])}")
+        keys = ", ".join(["base", "degradation", *allowed, "shave"])
+        raise SrgridError(f"protocols.{name}.{key}: no such key; the keys are {keys}")
     if key in allowed and value not in allowed[key]:
         choices = ", ".join(map(str, allowed[key]))
         raise SrgridError(f"protocols.{name}.{key}: {value!r} is not one of {choices}")
+    if key == "degradation" and not isinstance(value, str):
+        raise SrgridError(f"protocols.{name}.degradation: {value!r} is no name of a degradation")
     whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
     if key == "shave" and not (value == "scale" or whole):
         raise SrgridError(f"protocols.{name}.shave: {value!r} is neither 'scale' nor a number of pixels")

@@ -164,7 +164,7 @@ def _check_form(config: Mapping[str, Any], missing: Sequence[Mapping[str, Any]])
     """Raise SrgridError unless what the card reads of a config has the form of the workflow's."""
     wrong = [key for key in ("datasets", "methods", "protocols") if not _all(config.get(key, []), str)]
     wrong += [] if _all(config.get("scales", []), int) else ["scales"]
-    wrong += [key for key in ("weights", "train") if not isinstance(config.get(key, {}), dict)]
+    wrong += [key for key in ("weights", "train", "card") if not isinstance(config.get(key, {}), dict)]
     wrong += [] if "train" in wrong or _all(config.get("train", {}).get("images", []), str) else ["train.images"]
     if wrong:
         raise SrgridError(f"config: {', '.join(wrong)} not as in config.yaml; give the workflow's config, or {{}}")

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from srgrid import images
 from srgrid.code import code_identity
-from srgrid.degrade import get_degradation
+from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
@@ -41,14 +41,14 @@ def upscale_path(
     model: str,
     scale: int,
     *,
-    degradation: str = "matlab",
+    degradation: str | Degradation = "matlab",
     options: Options = Options(),
     compare: Path | None = None,
 ) -> None:
     """Enlarge an image into an image, or a folder into a folder.
 
-    model: "bicubic", or what `srgrid.models.load` takes. degradation: the kernel of "bicubic" and of `compare`, a
-    picture of the bicubic enlargement beside the SR image (one image only).
+    model: "bicubic", or what `srgrid.models.load` takes. degradation: whose enlarger is "bicubic", and
+    that of `compare`, a picture of the bicubic enlargement beside the SR image (one image only).
     Raises SrgridError, naming file or option, and then writes nothing.
     """
     source, output = Path(source), Path(output)
@@ -81,7 +81,7 @@ def upscale_dir(
     model: str,
     scale: int,
     *,
-    degradation: str = "matlab",
+    degradation: str | Degradation = "matlab",
     options: Options = Options(),
 ) -> None:
     """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all.
@@ -119,7 +119,7 @@ def side_by_side(bicubic: Array, sr: Array) -> Array:
     return np.concatenate([bicubic, gap, sr], axis=1)
 
 
-def _runner(model: str, scale: int, degradation: str, options: Options) -> tuple[Run, dict[str, Any]]:
+def _runner(model: str, scale: int, degradation: str | Degradation, options: Options) -> tuple[Run, dict[str, Any]]:
     """A function from images of one size to SR images as they are stored, and what the manifest says of it."""
     made_by: dict[str, Any] = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind}
     made_by["code"] = code_identity("srgrid.upscale")
@@ -127,7 +127,7 @@ def _runner(model: str, scale: int, degradation: str, options: Options) -> tuple
         kernel = get_degradation(degradation)
         stored = np.uint8 if options.kind == "8bit" else np.float32
         return lambda batch, _: [kernel.enlarge(im, scale).astype(stored) for im in batch], made_by | {
-            "degradation": degradation
+            "degradation": kernel.name
         }
     return _network(model, scale, options, made_by)
 
@@ -153,7 +153,7 @@ def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) 
     }
 
     def run(batch: list[Array], names: list[str]) -> list[Pixels]:
-        precision: inference.Precision = "bf16" if bf16 else "fp32"
+        precision: Precision = "bf16" if bf16 else "fp32"
         values = inference.upscale_float(network, batch, options.tile, options.ensemble, precision, names)
         return [inference.to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
 

@@ -1,5 +1,8 @@
 """Training packs from real photographs: contents, alignment, and damage."""
 
+import hashlib
+import json
+import struct
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +42,20 @@ def test_the_same_images_give_the_same_bytes_and_nothing_else_is_left(folders, t
         pack(folders, 2, tmp_path / "out" / name)
     assert (tmp_path / "out" / "a").read_bytes() == (tmp_path / "out" / "b").read_bytes()
     assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["a", "b"]
+
+
+def test_a_pack_of_an_earlier_version_was_made_by_the_one_degradation_there_was(folders, tmp_path):
+    pack(folders, 2, tmp_path / "now")
+    raw = (tmp_path / "now").read_bytes()
+    (length,) = struct.unpack("<Q", raw[8:16])
+    manifest = json.loads(raw[48 : 48 + length])
+    assert manifest.pop("degradation")["name"] == "matlab"
+    text = json.dumps(manifest | {"lr": "srgrid.resize.imresize"}, sort_keys=True).encode().ljust(length)
+    head = raw[:8] + struct.pack("<Q", len(text)) + hashlib.sha256(text).digest() + text
+    (tmp_path / "earlier").write_bytes(head + raw[48 + length :])
+    now, earlier = Pack.open(tmp_path / "now"), Pack.open(tmp_path / "earlier")
+    assert earlier.digest == now.digest
+    assert earlier.degradation == now.degradation
 
 
 def test_damage_is_found(folders, tmp_path):

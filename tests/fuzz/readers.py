@@ -32,7 +32,7 @@ from srgrid.errors import SrgridError
 from srgrid.models import describe, load, weights
 from srgrid.models.rcan import Rcan
 from srgrid.networks import RcanConfig
-from srgrid.report import cardata, cells, published
+from srgrid.report import cardata, cells, curves, published
 from srgrid.report.card import build_card
 from srgrid.report.grid import collect
 from srgrid.report.grid import grid as average
@@ -251,7 +251,7 @@ def training_log(room: Path) -> list[Path]:
 
 
 def read_log(file: Path) -> None:
-    cardata.read_curve(file)
+    curves.read_curve(file)
     log.read(file.parent)
     log.Log(file.parent, 30, tensorboard=False).close()
 
@@ -456,8 +456,6 @@ def read_published(file: Path) -> None:
     published._table.cache_clear()
     try:
         published.published()
-        published.hub_name("Set5")
-        published.citation("Set5")
     finally:
         published.__file__ = here
         published._table.cache_clear()

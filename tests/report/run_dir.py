@@ -130,7 +130,7 @@ def write_provenance(folder: Path, order: dict[str, list[object]]) -> None:
             "data": {"images": 5, "sha256": "d" * 64},
         },
         "parameters": 423_000,
-        "measured": {"seconds": 61.5, "device": "cpu"},
+        "measured": {"measured": {"seconds": 61.5, "device": "cpu"}},
     }
     record = {
         "command": "snakemake --cores 2 --configfile config/test.yaml",

@@ -13,9 +13,9 @@ from run_dir import MODEL, draw, edit_record, make_run, write_tables
 
 from srgrid.errors import SrgridError
 from srgrid.records import read_record, write_record
-from srgrid.report import views
 from srgrid.report.card import build_card, md, render_html, render_markdown
 from srgrid.report.cardata import gather
+from srgrid.report.origins import origins
 from srgrid.report.published import published
 
 HOSTILE = '</script><script>window.hacked="data"</script>'
@@ -86,7 +86,7 @@ def test_started_from_names_weights_of_the_run(run: Path, tmp_path: Path) -> Non
     record["weights"][f"{MODEL} x4"]["provenance"]["init"] = "12" * 32
     record["weights"][f"{MODEL} x2"]["provenance"]["init"] = "ab" * 32
     write_record(copy / "provenance.json", "provenance", record)
-    facts = [origin.facts["started from"] for origin in views.origins(gather(copy))]
+    facts = [origin.facts["started from"] for origin in origins(gather(copy))]
     assert facts == ["weights abababababab", f"{MODEL} x2"]
 
 

@@ -8,16 +8,18 @@ import pytest
 from run_dir import edit_record, write_tables
 
 from srgrid.report.card import render_html, render_markdown
-from srgrid.report.cardata import Model, gather
+from srgrid.report.cardata import gather
 from srgrid.report.control import controls
+from srgrid.report.model import read_model
 
 CONTROL = "rcan-s"
-SHAPE = {"config.groups": 4, "config.blocks": 4, "config.features": 32, "config.scale": 2}
+SHAPE = {"groups": 4, "blocks": 4, "features": 32, "scale": 2}
 
 
-def model(method, attention, **facts):
-    facts = {**SHAPE, "config.attention": attention, "provenance.recipe.seed": 0, **facts}
-    return Model(method, 2, f"{method}_x2.safetensors", 1000, facts)
+def model(method, attention, seed=0, **shape):
+    record = {"method": method, "scale": 2, "file": f"{method}_x2.safetensors", "parameters": 1000}
+    config = {**SHAPE, "attention": attention, **shape}
+    return read_model({**record, "config": config, "provenance": {"recipe": {"seed": seed}}})
 
 
 @pytest.fixture
@@ -44,13 +46,13 @@ def test_differences_are_paired(with_control):
 @pytest.mark.parametrize(
     ("change", "pairs"),
     [
-        ({"provenance.recipe.seed": 1}, 1),  # another training: shown, and said
-        ({"config.blocks": 5}, 0),
-        ({"config.attention": "bam"}, 0),
+        ({"seed": 1}, 1),  # another training: shown, and said
+        ({"blocks": 5}, 0),
+        ({"attention": "bam"}, 0),
     ],
 )
 def test_what_is_no_control(with_control, change, pairs):
-    models = [with_control.models[0], model(CONTROL, "ca", **change)]
+    models = [with_control.models[0], model(CONTROL, **{"attention": "ca", **change})]
     found = controls(dataclasses.replace(with_control, models=models))
     assert len(found) == pairs
     assert not any(pair.same_training for pair in found)

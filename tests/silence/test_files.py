@@ -392,14 +392,15 @@ def test_17_long_names_and_umask(tmp_path):
 # 28: staging folders do not stay
 
 STUCK = """
-import signal, sys, srgrid.degrade
+import signal, sys, time, srgrid.steps
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a background job and nohup ignore them
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 def stuck(*_):
     print("ready", flush=True)
-    signal.pause()
-calls = iter([srgrid.degrade.imresize, stuck])
-srgrid.degrade.imresize = lambda *a: next(calls)(*a)
+    while True:  # a signal between here and signal.pause() would be waited for in vain
+        time.sleep(0.1)
+calls = iter([srgrid.steps.STEPS["imresize"], stuck])
+srgrid.steps.STEPS["imresize"] = lambda image, ratio: next(calls)(image, ratio)
 from srgrid.cli import main
 main()
 """

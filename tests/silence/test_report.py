@@ -19,8 +19,9 @@ from srgrid.files import MANIFEST, write_manifest
 from srgrid.records import file_digest, read_record, write_record
 from srgrid.report.audit import write_audit
 from srgrid.report.card import build_card, code_block, render_html, render_markdown, shell_word
-from srgrid.report.cardata import gather, read_curve
+from srgrid.report.cardata import gather
 from srgrid.report.choose import choose_images
+from srgrid.report.curves import read_curve
 from srgrid.report.grid import grid, latex, make_grid, wide
 from srgrid.report.intervals import read_intervals
 from srgrid.report.sources import open_cell
@@ -363,7 +364,7 @@ def test_10_two_methods_whose_weights_files_share_a_name_keep_their_own(run):
     record = read_record(run / "provenance.json", "provenance", "")["weights"]
     assert {key: entry["name"] for key, entry in record.items()} == {"ours x2": "rcan-bam-s", "theirs x2": "rcan-s"}
     data = gather(run)
-    assert [(m.method, m.scale, m.facts["sha256"]) for m in data.models] == [
+    assert [(m.method, m.scale, m.sha256) for m in data.models] == [
         (method, 2, file_digest(file)) for (method, _), file in files.items()
     ]
     for text in (render_markdown(data), render_html(data)):
@@ -582,6 +583,7 @@ def test_29_a_log_with_odd_lines_ends_in_a_message(tmp_path):
         ({"scales": ["2"]}, "[]"),
         ({"weights": ["a"]}, "[]"),
         ({"train": 3}, "[]"),
+        ({"card": "mine"}, "[]"),
         ({"train": {"images": 3}}, "[]"),
         ({}, "{"),
         ({}, "3"),
@@ -619,7 +621,7 @@ def test_the_reference_runs_record_is_of_its_tables():
     assert len(data.grid) == 117
     assert {(m.method, m.scale) for m in data.models} == {(m, s) for m in ("rcan-bam-s", "rcan-s") for s in (2, 3, 4)}
     for model in data.models:
-        assert file_digest(ROOT / f"models/{model.method}_x{model.scale}.safetensors") == model.facts["sha256"]
+        assert file_digest(ROOT / f"models/{model.method}_x{model.scale}.safetensors") == model.sha256
 
 
 def test_25_a_lone_protocol_named_007_stays_a_name(tmp_path):

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 import torch
 
-from srgrid.data.pack import Pack
+from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
 from srgrid.models import Rcan, weights
 from srgrid.resize import imresize
@@ -52,6 +52,18 @@ def test_two_runs_write_the_same_bytes(packs, straight, tmp_path):
     assert _digest(tmp_path / "w.safetensors") == _digest(straight[0] / "w.safetensors")
     train(MODEL, 2, packs[2], tmp_path / "v.safetensors", tmp_path / "state2", _tiny(seed=1))
     assert _digest(tmp_path / "v.safetensors") != _digest(straight[0] / "w.safetensors")
+
+
+def test_weights_say_which_degradation_they_were_trained_on(packs, straight, tmp_path):
+    """In their header; a state of "matlab" is recorded as before there were others, and a begun training goes on."""
+    folder, _ = straight
+    made = weights.load(folder / "w.safetensors").provenance["data"]["degradation"]
+    assert made == {"name": "matlab", "steps": [{"modcrop": "scale"}, {"imresize": "1/scale"}]}
+    assert "degradation" not in json.loads((folder / "state/identity.json").read_text())["data"]
+    pack([packs[2].parent / "HR"], 2, tmp_path / "x2.srpack", "pillow")
+    train(MODEL, 2, tmp_path / "x2.srpack", tmp_path / "w.safetensors", tmp_path / "state", _tiny(steps=1))
+    assert weights.load(tmp_path / "w.safetensors").provenance["data"]["degradation"]["name"] == "pillow"
+    assert json.loads((tmp_path / "state/identity.json").read_text())["data"]["degradation"]["name"] == "pillow"
 
 
 def test_what_the_files_say(packs, straight):

@@ -22,7 +22,7 @@ from srgrid.config import check, coerced
 from srgrid.configuration import MOVED
 from srgrid.data import registry
 from srgrid.data.fingerprint import fingerprint
-from srgrid.degrade import DEGRADATIONS, degradation_of
+from srgrid.degrade import degradations
 from srgrid.errors import SrgridError
 from srgrid.lock import hold
 from srgrid.metrics import get_metrics
@@ -54,7 +54,10 @@ RESOURCES = Path("resources")
 DEFINITIONS = {**choice_definitions(), **config["define_protocols"]}
 PROTOCOLS = protocols(DEFINITIONS)
 METRICS = get_metrics(config["metrics"])
-TRAINING_SET = "+".join(config["train"]["images"])
+DEGRADATIONS = degradations(config["define_degradations"])
+# Folders of the usual degradation have no name for it.
+TRAINED_ON = "" if config["train"]["degradation"] == "matlab" else f"_{config['train']['degradation']}"
+TRAINING_SET = "+".join(config["train"]["images"]) + TRAINED_ON
 COMPUTE = config["compute"]
 GPU = int(COMPUTE["device"] == "cuda" or (COMPUTE["device"] == "auto" and bool(shutil.which("nvidia-smi"))))
 
@@ -108,7 +111,7 @@ def sr_dir(model, protocol, dataset, scale):
     """Where the SR images that a protocol scores are; those of a model are floats if the protocol never rounds."""
     definition = PROTOCOLS[protocol]
     kind = "8bit" if definition.quantise or model == BASELINE else "float"
-    return RUN / "SR" / model / f"{degradation_of(definition)}-{kind}" / dataset / f"x{scale}"
+    return RUN / "SR" / model / f"{definition.degradation}-{kind}" / dataset / f"x{scale}"
 
 
 def lr_origin(name):
@@ -123,6 +126,12 @@ def weights_file(model, scale):
     if model in config["weights"]:
         return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))
     return RUN / "weights" / f"{model}_x{scale}.safetensors"
+
+
+def own_degradation(name):
+    """What a command needs to know a degradation by its name, as JSON: another definition makes the images again."""
+    own = config["define_degradations"]
+    return json.dumps({name: own[name]} if name in own else {})
 
 
 @functools.cache

@@ -12,8 +12,11 @@ rule pack:
         "../../envs/data.yaml"
     params:
         code=code("data.pack"),
+        degradation=config["train"]["degradation"],
+        define=lambda w: own_degradation(config["train"]["degradation"]),
     shell:
-        "srgrid pack {input.hr} --scale {wildcards.scale} --out {output} 2>&1 | tee {log}"
+        "srgrid pack {input.hr} --scale {wildcards.scale} --out {output} --degradation {params.degradation}"
+        " --define {params.define:q} 2>&1 | tee {log}"
 
 
 # Snakemake deletes a job's outputs before it starts: the training state is not one of them, so that it survives.

@@ -18,13 +18,14 @@ rule upscale:
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
         rgb_range=lambda w: rgb_range(w.model),
+        define=lambda w: own_degradation(w.degradation),
         model=lambda w, input: input.weights or w.model,
         device=COMPUTE["device"],
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
     shell:
         "srgrid upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
-        " --degradation {wildcards.degradation} --kind {params.kind} --device {params.device}"
+        " --degradation {wildcards.degradation} --define {params.define:q} --kind {params.kind} --device {params.device}"
         " --precision {params.precision} {params.ensemble} {params.rgb_range} --threads {threads} 2>&1 | tee {log}"
 
 
@@ -41,6 +42,7 @@ use rule upscale as upscale_float with:
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
         rgb_range=lambda w: rgb_range(w.model),
+        define=lambda w: own_degradation(w.degradation),
         model=lambda w, input: input.weights or w.model,
         device=COMPUTE["device"],
         precision=COMPUTE["precision"],

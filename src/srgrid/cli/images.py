@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, scale, settings_of
+from srgrid.cli.options import PATH, config_option, degradation_option, scale, settings_of
 from srgrid.settings import Options
 
 
@@ -15,12 +15,13 @@ from srgrid.settings import Options
 @click.argument("hr_dir", type=PATH, help="HR images.")
 @click.argument("out_dir", type=PATH, help="Folder to make.")
 @scale
-@click.option("--degradation", default="matlab", help="matlab, pillow, or either with -uncropped.")
-def lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str) -> None:
+@degradation_option("What makes LR from HR")
+@config_option("--define")
+def lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str, define: dict[str, Any]) -> None:
     """Make LR images: MATLAB's bicubic, bit for bit, after cropping to a multiple of the scale."""
-    from srgrid.degrade import make_lr
+    from srgrid.degrade import degradations, get_degradation, make_lr
 
-    make_lr(hr_dir, out_dir, scale, degradation)
+    make_lr(hr_dir, out_dir, scale, get_degradation(degradation, degradations(define)))
 
 
 @click.command()
@@ -28,14 +29,23 @@ def lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str) -> None:
 @click.argument("output", type=PATH, help="An image, or a folder to make.")
 @click.option("--model", required=True, help="bicubic, a model name, a weights file, a folder or a hub id.")
 @scale
-@click.option("--degradation", default="matlab", help="bicubic only: which kernel enlarges.")
+@degradation_option("bicubic only: whose kernel enlarges")
+@config_option("--define")
 @settings_of(Options, "kind", "ensemble", "tile", "precision", "device", "threads", "rgb_range")
 @click.option("--compare", type=PATH, help="Also write bicubic | SR side by side (one image).")
 def upscale(
-    source: Path, output: Path, model: str, scale: int, degradation: str, compare: Path | None, **options: Any
+    source: Path,
+    output: Path,
+    model: str,
+    scale: int,
+    degradation: str,
+    define: dict[str, Any],
+    compare: Path | None,
+    **options: Any,
 ) -> None:
     """Super-resolve an image or a folder."""
+    from srgrid.degrade import degradations, get_degradation
     from srgrid.upscale import upscale_path
 
-    chosen = Options(**options)
-    upscale_path(source, output, model, scale, degradation=degradation, options=chosen, compare=compare)
+    kernel = get_degradation(degradation, degradations(define))
+    upscale_path(source, output, model, scale, degradation=kernel, options=Options(**options), compare=compare)

@@ -44,6 +44,12 @@ def json_option(flag: str, about: str, kind: type[dict[str, Any]] | type[list[An
     return click.option(flag, type=Json(kind), default=json.dumps(kind()), help=about)
 
 
+def degradation_option(about: str) -> Callable[..., Any]:
+    """The name of a degradation."""
+    names = "matlab, pillow, either with -uncropped, or one of --define"
+    return click.option("--degradation", default="matlab", help=f"{about}: {names}.")
+
+
 def config_option(flag: str) -> Callable[..., Any]:
     """An option that the workflow fills from its config."""
     return json_option(flag, "JSON object, from the workflow's config.")

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, json_option, scale, settings_of
+from srgrid.cli.options import PATH, config_option, degradation_option, json_option, scale, settings_of
 from srgrid.files import keep_apart
 from srgrid.train.recipes import TrainConfig
 from srgrid.train.recipes import recipe as named
@@ -17,11 +17,14 @@ from srgrid.train.recipes import recipe as named
 @click.argument("hr_dirs", type=PATH, nargs=-1, required=True, help="Folders of HR images.")
 @scale
 @click.option("--out", type=PATH, required=True, help="The packed file to make.")
-def pack(hr_dirs: tuple[Path, ...], scale: int, out: Path) -> None:
+@degradation_option("What makes LR from HR")
+@config_option("--define")
+def pack(hr_dirs: tuple[Path, ...], scale: int, out: Path, degradation: str, define: dict[str, Any]) -> None:
     """Decode training images once into a memory-mapped file of aligned HR and LR pixels."""
     from srgrid.data.pack import pack as pack_images
+    from srgrid.degrade import degradations, get_degradation
 
-    pack_images(list(hr_dirs), scale, out)
+    pack_images(list(hr_dirs), scale, out, get_degradation(degradation, degradations(define)))
 
 
 @click.command()

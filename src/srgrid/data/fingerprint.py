@@ -14,7 +14,7 @@ from srgrid.data import registry, sources
 from srgrid.data.registry import Dataset
 from srgrid.errors import SrgridError
 
-_SAID_ELSEWHERE = ("licence", "citation", "digest_file")  # of no account for the images, or read below
+_SAID_ELSEWHERE = ("licence", "citation", "hub", "digest_file")  # of no account for the images, or read below
 
 
 def fingerprint(name: str, mirror: str | os.PathLike[str] | None, extra: Mapping[str, Any] | None) -> str:

@@ -19,11 +19,12 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from srgrid.degrade import DEGRADATIONS, Degradation, get_degradation
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_file
 from srgrid.made import ImageFolder, open_images
 from srgrid.progress import track
-from srgrid.resize import imresize, modcrop
+from srgrid.resize import modcrop
 
 Array = npt.NDArray[np.uint8]
 
@@ -45,26 +46,29 @@ class Entry:
     lr_offset: int
 
 
-def pack(hr_dirs: list[Path], scale: int, out: Path) -> None:
+def pack(hr_dirs: list[Path], scale: int, out: Path, degradation: str | Degradation = "matlab") -> None:
     """Write the images of `hr_dirs` (in the order given, each sorted by name) as a pack, atomically.
 
-    HR is cropped to a multiple of `scale` (top-left kept); LR is MATLAB's bicubic of it, bit for bit. The same
-    images always give the same bytes. Raises SrgridError for unreadable images or ones smaller than `scale`.
+    HR is cropped to a multiple of `scale` (top-left kept), and LR made from it. The same images always give the same
+    bytes. Raises SrgridError for unreadable images or ones smaller than `scale`.
     """
     if not hr_dirs:
         raise SrgridError("pack: no folder of HR images given")
+    chosen = get_degradation(degradation)
     folders = [open_images(folder) for folder in hr_dirs]
     keep_apart(out, *hr_dirs, *(file for folder in folders for file in folder.files.values()))
     with staged_file(out) as staged, tempfile.TemporaryFile(dir=staged.parent) as scratch:
-        entries, digest = _write_samples(folders, scale, scratch)
+        entries, digest = _write_samples(folders, scale, chosen, scratch)
         with staged.open("wb") as target:
-            target.write(_head(entries, scale, digest, scratch.tell()))
+            target.write(_head(entries, scale, chosen, digest, scratch.tell()))
             scratch.seek(0)
             while chunk := scratch.read(_CHUNK):
                 target.write(chunk)
 
 
-def _write_samples(folders: list[ImageFolder], scale: int, target: IO[bytes]) -> tuple[list[Entry], str]:
+def _write_samples(
+    folders: list[ImageFolder], scale: int, degradation: Degradation, target: IO[bytes]
+) -> tuple[list[Entry], str]:
     entries: list[Entry] = []
     digest, offset = hashlib.sha256(), 0
     files = [(folder, file) for folder in folders for file in folder.files.values()]
@@ -73,7 +77,7 @@ def _write_samples(folders: list[ImageFolder], scale: int, target: IO[bytes]) ->
         if hr.ndim == 2:
             hr = np.repeat(hr[..., None], 3, axis=2)
         hr = np.ascontiguousarray(hr)
-        lr = np.ascontiguousarray(imresize(hr, 1 / scale))
+        lr = np.ascontiguousarray(degradation.shrink(hr, scale))
         name = (
             f"{file.parent.parent.name}/{file.stem}" if file.parent.name == "HR" else f"{file.parent.name}/{file.stem}"
         )
@@ -85,13 +89,13 @@ def _write_samples(folders: list[ImageFolder], scale: int, target: IO[bytes]) ->
     return entries, digest.hexdigest()
 
 
-def _head(entries: list[Entry], scale: int, digest: str, size: int) -> bytes:
+def _head(entries: list[Entry], scale: int, degradation: Degradation, digest: str, size: int) -> bytes:
     manifest = {
         "scale": scale,
         "sha256": digest,
         "bytes": size,
         "grey": "stored as 3 equal channels",
-        "lr": "srgrid.resize.imresize (MATLAB bicubic) of the HR image cropped to a multiple of the scale",
+        "degradation": degradation.record(),
         "images": [asdict(entry) for entry in entries],
     }
     text = json.dumps(manifest, sort_keys=True).encode()
@@ -106,6 +110,7 @@ class Pack:
         self.path = path
         self.scale = int(manifest["scale"])
         self.digest = str(manifest["sha256"])
+        self.degradation: dict[str, Any] = manifest.get("degradation", DEGRADATIONS["matlab"].record())
         self.entries = [Entry(**entry) for entry in manifest["images"]]
         self.samples: Array = np.memmap(path, np.uint8, "r", offset=start, shape=(int(manifest["bytes"]),))
 
@@ -175,6 +180,8 @@ def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
         numbers = [scale, manifest["bytes"]]
         numbers += [n for e in entries for n in (e.height, e.width, e.hr_offset, e.lr_offset)]
         good = bool(entries) and isinstance(manifest["sha256"], str) and all(isinstance(e.name, str) for e in entries)
+        named = manifest.get("degradation", {"name": "matlab", "steps": []})  # earlier packs knew this one alone
+        good = good and isinstance(named["name"], str) and isinstance(named["steps"], list)
         good = good and all(type(number) is int and number >= 0 for number in numbers) and scale > 0
         for entry in entries if good else []:
             size = 3 * entry.height * entry.width

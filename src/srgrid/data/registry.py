@@ -18,17 +18,9 @@ from srgrid.data.links import check_links, check_names
 from srgrid.errors import SrgridError
 from srgrid.files import read_yaml
 from srgrid.names import check_for_tables
+from srgrid.references import Reference, reference
 
 HERE = Path(__file__).resolve().parent
-
-
-@dataclass(frozen=True)
-class Citation:
-    """What to cite for a data set."""
-
-    key: str
-    text: str
-    bibtex: str = ""
 
 
 @dataclass(frozen=True)
@@ -63,7 +55,8 @@ class Dataset:
     aliases: tuple[str, ...] = ()
     scales: tuple[int, ...] = ()  # empty: any
     licence: str = ""
-    citation: Citation | None = None
+    citation: Reference | None = None
+    hub: str = ""  # its name on the Hugging Face Hub
     sources: tuple[Source, ...] = ()
     parent: str | None = None  # a variant: the images of this set ...
     steps: tuple[tuple[str, Fraction], ...] = ()  # ... after these steps (imresize or modcrop, argument)
@@ -174,7 +167,8 @@ def _dataset(name: str, raw: Mapping[str, Any], digests: Path) -> Dataset:
         aliases=tuple(raw.get("aliases", [])),
         scales=tuple(map(int, raw.get("scales", []))),
         licence=raw.get("licence", "not stated"),
-        citation=Citation(**raw["citation"]) if "citation" in raw else None,
+        citation=_citation(name, raw.get("citation")),
+        hub=raw.get("hub", ""),
         sources=tuple(_source(source) for source in raw.get("sources", [])),
         parent=raw.get("from"),
         steps=tuple((step, Fraction(value)) for item in raw.get("hr", []) for step, value in item.items()),
@@ -190,6 +184,15 @@ def _dataset(name: str, raw: Mapping[str, Any], digests: Path) -> Dataset:
     if any(source.kind == "package" for source in made.sources[1:]):
         raise SrgridError(f"{name}: sources: a package stands first; what comes after it is for machines without it")
     return made
+
+
+def _citation(name: str, raw: str | Mapping[str, str] | None) -> Reference | None:
+    if isinstance(raw, Mapping):
+        return Reference(raw.get("key", name), raw.get("bibtex", ""), raw["text"])
+    try:
+        return None if raw is None else reference(raw)
+    except SrgridError as error:
+        raise SrgridError(f"{name}: {error}") from None
 
 
 def _source(raw: Mapping[str, Any]) -> Source:

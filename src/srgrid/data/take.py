@@ -13,11 +13,11 @@ from srgrid import images
 from srgrid.data.recognise import Catalogue, Match
 from srgrid.data.registry import Dataset
 from srgrid.data.sources import Leaf, Origin
-from srgrid.data.variants import apply_steps
 from srgrid.errors import SrgridError
 from srgrid.made import read_image
 from srgrid.names import stem
 from srgrid.progress import track
+from srgrid.steps import apply_steps
 
 Entries = dict[str, dict[str, Any]]  # a manifest's files: name -> size, channels, digest
 

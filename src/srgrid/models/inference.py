@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -21,8 +21,8 @@ from torch import Tensor
 from srgrid.errors import SrgridError
 from srgrid.images import check, from_pil
 from srgrid.models.rcan import Block, Group, Rcan
+from srgrid.settings import Precision
 
-Precision = Literal["auto", "fp32", "bf16"]
 Float = npt.NDArray[np.float32]
 
 SMALLEST_TILE = 32
@@ -121,7 +121,7 @@ def autocast(model: Rcan, device: torch.device, precision: Precision) -> context
 
 def uses_bf16(model: Rcan, device: torch.device, precision: Precision) -> bool:
     """Whether a precision means bf16 for this model on this device. Raises SrgridError if it would ruin the model."""
-    if precision not in ("auto", "fp32", "bf16"):
+    if precision not in get_args(Precision):
         raise SrgridError(f"precision {precision!r}: choose auto, fp32 or bf16")
     if precision == "bf16" and not model.bf16_safe:
         raise SrgridError("precision bf16: this model's mean shift is 255 times its input range; use fp32")

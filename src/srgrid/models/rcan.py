@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
@@ -19,6 +19,7 @@ from srgrid.errors import SrgridError
 from srgrid.models import tensors
 from srgrid.models.attention import BalancedAttention, ChannelAttention
 from srgrid.networks import RcanConfig, shown
+from srgrid.settings import Precision
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -148,7 +149,7 @@ class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-
         *,
         tile: int | None = None,
         ensemble: bool = False,
-        precision: Literal["auto", "fp32", "bf16"] = "auto",
+        precision: Precision = "auto",
     ) -> ImageT:
         """Enlarge a PIL image or a uint8 array (H x W or H x W x 3); returns the same kind, `scale` times the size.
 

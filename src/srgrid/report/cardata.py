@@ -1,6 +1,5 @@
 """Everything a card shows, gathered from a run's tables: no image, model or training is touched."""
 
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +8,16 @@ from typing import Any
 import pandas as pd
 
 from srgrid.code import NOT_INSTALLED, code_identity
+from srgrid.configuration import Card
+from srgrid.data.registry import Dataset, load_registry
+from srgrid.degrade import Degradation, degradations
 from srgrid.errors import SrgridError
 from srgrid.metrics import Metric
-from srgrid.records import SELECTION, TABLE_NAMES, check_files, flatten, read_record, tables_record
+from srgrid.records import SELECTION, TABLE_NAMES, check_files, read_record, tables_record
 from srgrid.report.audit import AUDIT
+from srgrid.report.curves import curves
 from srgrid.report.intervals import read_intervals
+from srgrid.report.model import Model, models
 from srgrid.report.published import Published, published
 from srgrid.report.tables import (
     BASELINE,
@@ -27,31 +31,23 @@ from srgrid.report.tables import (
     run_metrics,
     same_means,
 )
+from srgrid.settings import told
 
 NOT_RUN = "not scored in this run"
-CURVE_POINTS = 400
-
-
-@dataclass(frozen=True)
-class Model:
-    """One weights file: what it is, and how it was trained as far as its provenance tells."""
-
-    method: str
-    scale: int | None
-    file: str
-    parameters: int | None
-    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
 class CardData:
     """The content of a card. Paths in `figures` and `previews` are those of the run directory.
 
-    `missing` gives a reason for every cell without scores; `left_out` the data sets and scales that are no part of the
-    grid, with the reason. `abouts` says what each protocol is; `other_code` what was made by other code than this.
+    `words`: what the config says of the card. `missing` gives a reason for every cell without scores; `left_out` the
+    data sets and scales that are no part of the grid, with the reason. `made_by`: what made the SR images of each
+    "METHOD xSCALE", None of images given by hand. `protocols`: the fields of each. `datasets`, `degradations`: all that
+    are known, by name. `other_code`: what was made by other code than this.
     """
 
     title: str
+    words: Card
     metrics: list[Metric]
     scores: pd.DataFrame
     grid: pd.DataFrame
@@ -62,7 +58,10 @@ class CardData:
     models: list[Model]
     published: list[Published]
     provenance: dict[str, Any]
-    abouts: dict[str, str] = field(default_factory=dict)
+    made_by: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    datasets: Mapping[str, Dataset] = field(default_factory=dict)
+    degradations: Mapping[str, Degradation] = field(default_factory=dict)
     other_code: list[str] = field(default_factory=list)
     figures: list[dict[str, Any]] = field(default_factory=list)
     previews: list[dict[str, Any]] = field(default_factory=list)
@@ -105,44 +104,48 @@ def gather(
     """
     run_dir = Path(run_dir)
     tables = tables_record(run_dir, TABLE_NAMES)
-    metrics = run_metrics(tables)
+    provenance = _provenance(run_dir / "provenance.json", tables)
+    config, read = provenance["config"], _tables(run_dir, run_metrics(tables))
+    order, reasons = _order(read["grid"], config), [*missing, *provenance["missing"]]
+    said = _said(run_dir / "provenance.json", config)
+    return CardData(
+        title=title or said["words"].title or str(config.get("run") or run_dir.name),
+        order=order,
+        missing=_missing(read["grid"], order, reasons),
+        left_out=_left_out(reasons),
+        made_by=tables["methods"],
+        protocols=tables["protocols"],
+        other_code=other_code(tables),
+        published=[p for p in published() if p.dataset in order["dataset"] and p.scale in order["scale"]],
+        provenance=provenance,
+        meta=dict(meta or {}),
+        **said,
+        **read,
+        **_networks(run_dir, provenance, order),
+        **_drawn(run_dir, _Drawn(tables, read["grid"], order)),
+        **_audit(run_dir, tables, config),
+    )
+
+
+def _said(path: Path, config: Mapping[str, Any]) -> dict[str, Any]:
+    """The config's words for the card, and the data sets and degradations, its own among them."""
+    card = config.get("card", {})
+    try:
+        datasets = load_registry(config.get("define_datasets"))
+        made = degradations(config.get("define_degradations"))
+    except SrgridError as error:
+        raise SrgridError(f"{path}: config: {error}") from None
+    words = Card(**{key: card[key] for key in told(Card) if key in card})
+    return {"words": words, "datasets": datasets, "degradations": made}
+
+
+def _tables(run_dir: Path, metrics: list[Metric]) -> dict[str, Any]:
+    """The run's tables, which have to follow from each other."""
     scores, grid = read_scores(run_dir / "scores.csv", metrics), read_grid(run_dir / "grid.csv", metrics)
     check_fresh(scores, grid, metrics, run_dir / "grid.csv")
-    provenance = _provenance(run_dir / "provenance.json", tables)
-    config = _config(provenance)
-    order = _order(grid, provenance)
-    reasons = [*missing, *provenance.get("missing", [])]
-    models, drawn = _models(provenance, order), _Drawn(tables, grid, order)
-    audit = _audit(run_dir, tables, config)
-    return CardData(
-        title=title or str(config.get("run") or run_dir.name),
-        metrics=metrics,
-        scores=scores,
-        grid=grid,
-        intervals=read_intervals(run_dir / "intervals.csv", grid, metrics),
-        order=order,
-        missing=_missing(grid, order, reasons),
-        left_out={
-            (str(reason["dataset"]), int(reason["scale"])): str(reason["reason"])
-            for reason in reasons
-            if {"dataset", "scale"} <= reason.keys() and not {"method", "protocol"} & reason.keys()
-        },
-        models=models,
-        abouts={name: str(fields["about"]) for name, fields in tables["protocols"].items()},
-        other_code=other_code(tables),
-        published=[
-            value for value in published() if value.dataset in order["dataset"] and value.scale in order["scale"]
-        ],
-        provenance=provenance,
-        figures=drawn.records(_figures(run_dir / "figures"), "figure"),
-        previews=sorted(drawn.records((run_dir / "previews").glob("*/previews.json"), "previews"), key=drawn.rank),
-        curves=_curves(run_dir / "state", models, config),
-        audit=audit.get("audit"),
-        effects=audit.get("effects"),
-        columns=audit.get("columns"),
-        downloads={name: (run_dir / name).read_text(encoding="utf-8") for name in ("grid.csv", "scores.csv")},
-        meta=dict(meta or {}),
-    )
+    intervals = read_intervals(run_dir / "intervals.csv", grid, metrics)
+    downloads = {name: (run_dir / name).read_text(encoding="utf-8") for name in ("grid.csv", "scores.csv")}
+    return {"metrics": metrics, "scores": scores, "grid": grid, "intervals": intervals, "downloads": downloads}
 
 
 def check_fresh(scores: pd.DataFrame, grid: pd.DataFrame, metrics: Metrics, path: Path) -> None:
@@ -163,17 +166,12 @@ def _provenance(path: Path, tables: Mapping[str, Any]) -> dict[str, Any]:
     return record
 
 
-def _config(provenance: Mapping[str, Any]) -> Mapping[str, Any]:
-    config = provenance.get("config", {})
-    return config if isinstance(config, Mapping) else {}
-
-
-def _order(grid: pd.DataFrame, provenance: Mapping[str, Any]) -> dict[str, list[Any]]:
+def _order(grid: pd.DataFrame, config: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Values in the order of the config, if it names any; else those of the table."""
     keys = {"dataset": "datasets", "scale": "scales", "method": "methods", "protocol": "protocols"}
     order = {}
     for column, key in keys.items():
-        named, held = list(_config(provenance).get(key) or []), distinct(grid, column)
+        named, held = list(config.get(key) or []), distinct(grid, column)
         beyond = [str(value) for value in held if named and value not in named]
         if beyond:
             raise SrgridError(
@@ -198,11 +196,19 @@ def _missing(
     return found
 
 
+def _left_out(reasons: Iterable[Mapping[str, Any]]) -> dict[tuple[str, int], str]:
+    return {
+        (str(reason["dataset"]), int(reason["scale"])): str(reason["reason"])
+        for reason in reasons
+        if {"dataset", "scale"} <= reason.keys() and not {"method", "protocol"} & reason.keys()
+    }
+
+
 def _covers(reason: Mapping[str, Any], cell: Cell) -> bool:
     return all(reason.get(key) in (None, value) for key, value in zip(CELL, cell, strict=True))
 
 
-def _audit(run_dir: Path, tables: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, pd.DataFrame]:
+def _audit(run_dir: Path, tables: Mapping[str, Any], config: Mapping[str, Any]) -> dict[str, Any]:
     """The audit's tables, unless the run declares that it has none; SrgridError if they are not of this grid."""
     there = [name for name in ("audit.csv", AUDIT) if (run_dir / name).exists()]
     if not config.get("audit", True) or not there:
@@ -215,45 +221,15 @@ def _audit(run_dir: Path, tables: Mapping[str, Any], config: Mapping[str, Any]) 
     return {
         name.removesuffix(".csv"): pd.read_csv(run_dir / name, dtype=str, keep_default_na=False)
         for name in record["sha256"]
+        if name in ("audit.csv", "effects.csv", "columns.csv")
     }
 
 
-def fact(facts: Mapping[str, Any], *names: str) -> Any:
-    """The first value whose dotted key ends in one of the names, in the order of the names; None without any."""
-    for name in names:
-        for key, value in facts.items():
-            if key == name or key.endswith("." + name):
-                return value
-    return None
-
-
-def _models(provenance: Mapping[str, Any], order: Mapping[str, list[Any]]) -> list[Model]:
-    """One for each method and scale whose weights are recorded, in the order of the config."""
-    models = []
-    config = _config(provenance)
-    trained_on = (config.get("train") or {}).get("images") or []
-    weights = {(r["method"], r["scale"]): r for r in provenance.get("weights", {}).values()}
-    for method in order["method"]:
-        for scale in order["scale"]:
-            if (method, scale) not in weights:
-                continue
-            record = weights[method, scale]
-            facts = flatten({key: value for key, value in record.items() if key not in ("method", "scale", "file")})
-            if trained_on and not _given(config, method):
-                facts.setdefault("training_set", "+".join(map(str, trained_on)))
-            parameters = fact(facts, "parameters")
-            count = int(parameters) if isinstance(parameters, int | float) else None
-            models.append(Model(str(method), int(scale), str(record["file"]), count, facts))
-    return models
-
-
-def _given(config: Mapping[str, Any], method: str) -> bool:
-    """Whether the config names weights of the method: this run did not train them."""
-    return method in (config.get("weights") or {})
-
-
-def _figures(folder: Path) -> list[Path]:
-    return [path for path in folder.glob("*.json") if not path.name.endswith(SELECTION)]
+def _networks(run_dir: Path, provenance: Mapping[str, Any], order: Mapping[str, list[Any]]) -> dict[str, Any]:
+    """The run's networks, and the logs of those that it trained: that its config names no weights for."""
+    found, given = models(provenance, order), provenance["config"].get("weights") or {}
+    logs = (run_dir / f"state/{m.method}_x{m.scale}/log.jsonl" for m in found if m.method not in given)
+    return {"models": found, "curves": curves(logs)}
 
 
 class _Drawn:
@@ -285,6 +261,13 @@ class _Drawn:
         return self.cells.index((record["dataset"], record["scale"]))
 
 
+def _drawn(run_dir: Path, drawn: _Drawn) -> dict[str, Any]:
+    """The run's figures and previews."""
+    figures = [path for path in (run_dir / "figures").glob("*.json") if not path.name.endswith(SELECTION)]
+    previews = drawn.records((run_dir / "previews").glob("*/previews.json"), "previews")
+    return {"figures": drawn.records(figures, "figure"), "previews": sorted(previews, key=drawn.rank)}
+
+
 def other_code(tables: Mapping[str, Any]) -> list[str]:
     """What of the run was made by other code than this, as sentences: source digests and package versions."""
     made = {"the scores": ("srgrid.scoring", tables["code"].get("score"))}
@@ -308,39 +291,3 @@ def _apart(code: object, here: Mapping[str, str]) -> str:
         return "by which is not recorded"
     names = [name for name in sorted(here) if code.get(name) != here[name] != NOT_INSTALLED]
     return "; ".join(f"{name} {code.get(name, 'none')}, here {here[name]}" for name in names)
-
-
-def read_curve(path: Path) -> dict[str, Any]:
-    """A training log (one JSON object a line) as series of numbers over `step`, thinned evenly to 400 points at most.
-
-    A torn last line, as a killed training leaves it, is passed over; one before it raises SrgridError.
-    """
-    series: dict[str, list[tuple[float, float]]] = {}
-    try:
-        lines = path.read_bytes().splitlines()
-    except OSError as error:
-        raise SrgridError(f"{path}: cannot be read ({error.strerror}); train again or remove the log.") from None
-    for number, line in enumerate(lines, 1):
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            row = None
-        if not isinstance(row, dict) or not _finite(row.get("step")):
-            if number == len(lines):
-                break
-            raise SrgridError(f"{path}, line {number}: damaged training log; train again or remove the log.")
-        for key, value in flatten(row).items():
-            if key not in ("step", "seconds") and _finite(value):
-                series.setdefault(key, []).append((float(row["step"]), float(value)))
-    thinned = {key: points[:: -(-len(points) // CURVE_POINTS)] for key, points in series.items()}
-    return {"name": path.parent.name, "series": {key: thinned[key] for key in sorted(thinned)}}
-
-
-def _finite(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
-
-
-def _curves(state: Path, models: Iterable[Model], config: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The logs of the models that this run trained."""
-    logs = (state / f"{m.method}_x{m.scale}/log.jsonl" for m in models if not _given(config, m.method))
-    return [read_curve(log) for log in sorted(logs) if log.exists()]

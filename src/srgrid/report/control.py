@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from srgrid.report.cardata import CardData, Model
+from srgrid.report.cardata import CardData
 from srgrid.report.intervals import bootstrap_mean
-
-_SHAPE = "config."
-_ATTENTION = "config.attention"
-_TRAINING = ("provenance.recipe.", "provenance.data.")
+from srgrid.report.model import Model, Training
 
 
 @dataclass(frozen=True)
@@ -41,7 +36,7 @@ class Control:
 
 def controls(data: CardData) -> list[Control]:
     """One for each pair of methods whose weights record the same network but for its attention, bam and ca."""
-    shapes: dict[str, dict[int | None, Model]] = {}
+    shapes: dict[str, dict[int, Model]] = {}
     for model in data.models:
         shapes.setdefault(model.method, {})[model.scale] = model
     found = []
@@ -51,24 +46,22 @@ def controls(data: CardData) -> list[Control]:
             rows = _rows(data, method, control, common)
             if rows:
                 counts = [f"x{s}: {own[s].parameters:,} and {other[s].parameters:,}" for s in common]
-                same = all(_training(own[s].facts) == _training(other[s].facts) for s in common)
+                same = all(_same_training(own[s].training, other[s].training) for s in common)
                 found.append(Control(method, control, "; ".join(counts), same, rows))
     return found
 
 
 def _differ_in_attention(own: Model, other: Model) -> bool:
-    shape, against = (
-        {key: value for key, value in model.facts.items() if key.startswith(_SHAPE)} for model in (own, other)
-    )
-    attention = (shape.pop(_ATTENTION, None), against.pop(_ATTENTION, None))
-    return attention == ("bam", "ca") and shape == against
+    shape, against = dict(own.config), dict(other.config)
+    attention = (shape.pop("attention", None), against.pop("attention", None))
+    return attention == ("bam", "ca") and own.architecture == other.architecture and shape == against
 
 
-def _training(facts: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in facts.items() if key.startswith(_TRAINING)}
+def _same_training(own: Training, other: Training) -> bool:
+    return (own.recipe, own.data) == (other.recipe, other.data)
 
 
-def _rows(data: CardData, method: str, control: str, scales: list[int | None]) -> list[ControlRow]:
+def _rows(data: CardData, method: str, control: str, scales: list[int]) -> list[ControlRow]:
     scores = data.scores[data.scores["protocol"] == data.protocol]
     rows = []
     for dataset in data.order["dataset"]:

@@ -12,7 +12,6 @@ from markupsafe import Markup
 from srgrid.errors import SrgridError
 from srgrid.report.cardata import CardData
 from srgrid.report.tables import CELL, distinct
-from srgrid.report.views import seconds
 
 TYPES = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg"}
 
@@ -83,7 +82,7 @@ def page_data(data: CardData, budget: int) -> dict[str, Any]:
             for p in data.published
         ],
         "models": [
-            {"method": m.method, "scale": m.scale, "parameters": m.parameters, "seconds": seconds(m.facts)}
+            {"method": m.method, "scale": m.scale, "parameters": m.parameters, "seconds": m.training.seconds}
             for m in data.models
         ],
         "curves": data.curves,

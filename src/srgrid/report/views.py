@@ -8,24 +8,9 @@ import pandas as pd
 
 from srgrid.metrics import Metric, Score
 from srgrid.report.audit import as_printed, by_cell
-from srgrid.report.cardata import CardData, Model, fact
+from srgrid.report.cardata import CardData
 from srgrid.report.published import Published
 from srgrid.report.tables import BASELINE, CELL, shown
-
-FACTS = {
-    "training set": ("training_set",),
-    "images": ("data.images",),
-    "steps": ("provenance.steps", "exported_step", "steps"),
-    "optimiser": ("recipe.optimiser",),
-    "batch": ("recipe.batch", "batch"),
-    "LR patch": ("recipe.patch", "patch"),
-    "learning rate": ("recipe.lr", "lr"),
-    "schedule": ("recipe.schedule",),
-    "started from": ("provenance.init", "init"),
-    "seed": ("recipe.seed", "seed"),
-    "device": ("measured.device", "device"),
-}
-
 
 _FULL_SHADE = 600  # units of the last printed digit: 6 dB
 
@@ -149,62 +134,12 @@ def _verdict(value: Published, own: Score) -> str:
     return f"re-made {own.psnr - value.psnr:+z.2f} dB, {own.ssim - value.ssim:+z.4f}"
 
 
-@dataclass(frozen=True)
-class Origin:
-    """Where a column comes from: the weights of one method at one scale, and how they were made."""
+def gain_matrix(data: CardData, table: Iterable[RowView]) -> list[dict[str, Any]]:
+    """Per dataset and scale, headline protocol: the best method's gain over bicubic, or why there is none.
 
-    model: Model
-    facts: dict[str, str]
-    time: str
-    digest: str
-
-
-def origins(data: CardData) -> list[Origin]:
-    """One entry for each method and scale whose weights are recorded."""
-    names = {str(m.facts["sha256"]): f"{m.method} x{m.scale}" for m in data.models if "sha256" in m.facts}
-    return [Origin(m, _facts(m.facts, names), duration(m.facts), str(m.facts.get("sha256", ""))) for m in data.models]
-
-
-def _facts(facts: dict[str, Any], names: dict[str, str]) -> dict[str, str]:
-    """What FACTS names of it; `names` gives the method and scale of known weights by their digests."""
-    found = {label: fact(facts, *names) for label, names in FACTS.items()}
-    if isinstance(origin := found["started from"], str):
-        found["started from"] = names.get(origin, f"weights {origin[:12]}")
-    return {label: plain(value) for label, value in found.items() if value not in (None, "", [], {})}
-
-
-def plain(value: object) -> str:
-    """A value as text: numbers grouped by thousands, lists joined."""
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", " ") if abs(value) >= 10000 else str(value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, str):
-        return value
-    return ", ".join(plain(item) for item in value) if isinstance(value, Iterable) else str(value)
-
-
-def seconds(facts: dict[str, Any]) -> float | None:
-    """The measured training time of a model, if its provenance holds one."""
-    value = fact(facts, "measured.seconds", "seconds")
-    return float(value) if isinstance(value, int | float) else None
-
-
-def duration(facts: dict[str, Any]) -> str:
-    """Measured training time in words, or an empty text."""
-    value = seconds(facts)
-    if value is None:
-        return ""
-    if value < 120:
-        return f"{value:.0f} s"
-    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
-
-
-def gain_matrix(data: CardData) -> list[dict[str, Any]]:
-    """Per dataset and scale, headline protocol: the best method's gain over bicubic, or why there is none."""
-    held = {(row.dataset, row.scale): row.cells for row in rows(data) if row.protocol == data.protocol}
+    table: the grid's `rows`.
+    """
+    held = {(row.dataset, row.scale): row.cells for row in table if row.protocol == data.protocol}
     matrix = []
     for dataset in data.order["dataset"]:
         for scale in data.order["scale"]:
@@ -237,11 +172,6 @@ class Effect:
     ssim: list[str]
     psnr_range: str
     ssim_range: str
-
-
-def tuned_on_test(data: CardData) -> bool:
-    """Whether the run scores the demo's model on the images that its size and recipe were chosen by."""
-    return "sample" in data.order["dataset"] and "rcan-bam-xs" in data.order["method"]
 
 
 def effect_cells(data: CardData) -> list[str]:

@@ -21,9 +21,10 @@ from srgrid.errors import SrgridError
 from srgrid.files import staged_file
 from srgrid.metrics import METRICS, measure
 from srgrid.models import weights
-from srgrid.models.inference import NotFiniteError, Precision, to_uint8, upscale_float, uses_bf16
+from srgrid.models.inference import NotFiniteError, to_uint8, upscale_float, uses_bf16
 from srgrid.models.rcan import Rcan
 from srgrid.models.tensors import first_not_finite
+from srgrid.settings import Precision
 from srgrid.train.batches import Planner, Source, source, split
 from srgrid.train.checkpoint import State, floats, tell
 from srgrid.train.console import Line
@@ -78,10 +79,10 @@ def train(
         planner = Planner(pack, training, recipe)
         model = fresh(model_name, scale, recipe.seed, init)
         origin = _origin(model_name, model, pack, held_out, recipe, init)
-        state = State(Path(state_dir), origin)
+        state = State(Path(state_dir), _identity(origin))
         with state.locked() if team.leads else contextlib.nullcontext():
             recipe = _settle_precision(recipe, model, state, team)
-            origin = state.identity
+            origin |= {"recipe": state.identity["recipe"]}
             learner = Learner(model, recipe, team)
             progress = _resume(state, learner, team)
             progress.sessions += 1
@@ -227,7 +228,7 @@ def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision =
 def _origin(
     name: str, model: Rcan, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
 ) -> dict[str, Any]:
-    """What decides the weights: goes into their header, and tells whose a state folder is."""
+    """What decides the weights, and goes into their header."""
     return {
         "model": name,
         "config": asdict(model.config),
@@ -237,9 +238,17 @@ def _origin(
             "images": len(pack),
             "training_set": "+".join(dict.fromkeys(entry.name.split("/")[0] for entry in pack.entries)),
             "held_out": [pack.entries[i].name for i in held_out],
+            "degradation": pack.degradation,
         },
         "init": None if init is None else provenance.file_digest(init),
     }
+
+
+def _identity(origin: dict[str, Any]) -> dict[str, Any]:
+    """What tells whose a state folder is: of "matlab", the one degradation that earlier versions knew, as they did."""
+    data = origin["data"]
+    kept = {key: value for key, value in data.items() if key != "degradation" or value["name"] != "matlab"}
+    return origin | {"data": kept}
 
 
 def _settle_precision(recipe: TrainConfig, model: Rcan, state: State, team: Team) -> TrainConfig:

@@ -1,0 +1,46 @@
+"""Training logs as the series of numbers that the page plots."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from srgrid.errors import SrgridError
+from srgrid.records import flatten
+
+CURVE_POINTS = 400
+
+
+def read_curve(path: Path) -> dict[str, Any]:
+    """A training log (one JSON object a line) as series of numbers over `step`, thinned evenly to 400 points at most.
+
+    A torn last line, as a killed training leaves it, is passed over; one before it raises SrgridError.
+    """
+    series: dict[str, list[tuple[float, float]]] = {}
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise SrgridError(f"{path}: cannot be read ({error.strerror}); train again or remove the log.") from None
+    for number, line in enumerate(lines, 1):
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError):
+            row = None
+        if not isinstance(row, dict) or not _finite(row.get("step")):
+            if number == len(lines):
+                break
+            raise SrgridError(f"{path}, line {number}: damaged training log; train again or remove the log.")
+        for key, value in flatten(row).items():
+            if key not in ("step", "seconds") and _finite(value):
+                series.setdefault(key, []).append((float(row["step"]), float(value)))
+    thinned = {key: points[:: -(-len(points) // CURVE_POINTS)] for key, points in series.items()}
+    return {"name": path.parent.name, "series": {key: thinned[key] for key in sorted(thinned)}}
+
+
+def _finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
+
+
+def curves(logs: Iterable[Path]) -> list[dict[str, Any]]:
+    """Those of the logs that are there."""
+    return [read_curve(log) for log in sorted(logs) if log.exists()]
