@@ -81,7 +81,7 @@ def test_only_computed_columns_need_no_model(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("licences", "own", "expected"),
     [
-        (("mit", "mit"), "", {"license": "mit"}),
+        (("Apache-2.0", "Apache-2.0"), "", {"license": "apache-2.0"}),
         (("mit", "apache-2.0"), "", {}),
         (("mit", None), "", {}),
         (("mit", "apache-2.0"), "cc0-1.0", {"license": "cc0-1.0"}),
