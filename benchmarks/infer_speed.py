@@ -19,18 +19,19 @@ from skimage import data
 from skimage.metrics import peak_signal_noise_ratio
 
 from srgrid.images import read
-from srgrid.models import MODELS, build, inference, weights
+from srgrid.models import build, load, names
+from srgrid.models.run import to_uint8, upscale_float
 
 
 def main():
     options = _options()
     image = read(options.image) if options.image else np.ascontiguousarray(data.astronaut()[100:228, 150:278])
     torch.manual_seed(0)
-    model = weights.load(options.weights) if options.weights else build(options.model, options.scale).eval()
-    model.to(options.device)
+    network = load(options.weights, None) if options.weights else build(options.model, options.scale)
+    model = network.to(options.device).module.eval()
     contenders = {
-        "srgrid": lambda: inference.upscale_float(model, [image])[0],
-        "srgrid fp32": lambda: inference.upscale_float(model, [image], precision="fp32")[0],
+        "srgrid": lambda: upscale_float(network, [image])[0],
+        "srgrid fp32": lambda: upscale_float(network, [image], precision="fp32")[0],
         "plain eager fp32 PyTorch": lambda: _plain(model, image),
     }
     peer = _super_image(model)
@@ -44,13 +45,13 @@ def main():
             if number:  # the first round warms up
                 times[name].append(time.perf_counter() - begun)
     size = f"{image.shape[1]} x {image.shape[0]}"
-    print(f"{options.model} x{model.config.scale} on {size} LR pixels, {options.device}, ", end="")
+    print(f"{options.model} x{network.scale} on {size} LR pixels, {options.device}, ", end="")
     print(f"{torch.get_num_threads()} threads, torch {torch.__version__}\n")
-    truth = inference.to_uint8(_plain(model, image))
+    truth = to_uint8(_plain(model, image))
     ours = statistics.median(times["srgrid"])
     for name, run in contenders.items():
         seconds = statistics.median(times[name])
-        out = inference.to_uint8(run())
+        out = to_uint8(run())
         apart = np.inf if np.array_equal(out, truth) else peak_signal_noise_ratio(truth, out)
         print(f"{name:<28}{seconds:8.3f} s  srgrid is {seconds / ours:5.2f} times as fast  ", end="")
         print(f"{apart:6.2f} dB from plain fp32")
@@ -60,7 +61,7 @@ def main():
 
 def _options():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model", default="rcan-bam", choices=list(MODELS))
+    parser.add_argument("--model", default="rcan-bam", choices=names())
     parser.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
     parser.add_argument("--image")
     parser.add_argument("--weights")

@@ -26,7 +26,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from srgrid import images
 from srgrid.data.pack import Pack, pack
-from srgrid.models import MODELS, build
+from srgrid.models import build, names
+from srgrid.models.run import computed_in
+from srgrid.networks import sizes
 from srgrid.train import recipe
 from srgrid.train.batches import Planner, source, split
 from srgrid.train.learner import Learner
@@ -69,7 +71,7 @@ def main():
 
 def _options():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--model", default="rcan-bam-s", choices=list(MODELS))
+    parser.add_argument("--model", default="rcan-bam-s", choices=names())
     parser.add_argument("--scale", type=int, default=4, choices=(2, 3, 4))
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--patch", type=int, default=48)
@@ -109,10 +111,7 @@ def srgrid(options):
     def step(number):
         learner.step(number, *batches(number), 1e-4)
 
-    from srgrid.models.inference import uses_bf16
-
-    precision = "bf16" if uses_bf16(learner.model, device, "auto") else "fp32"
-    return _timed(step, options) | {"precision": precision}
+    return _timed(step, options) | {"precision": computed_in(learner.network, device, "auto")}
 
 
 def plain(options):
@@ -121,7 +120,7 @@ def plain(options):
     config = recipe("default", batch=options.batch, patch=options.patch, held_out=0)
     opened = Pack.open(options.folder / "set.srpack")
     batches = source(opened, Planner(opened, split(opened, 0)[0], config), device)
-    model = build(options.model, options.scale).to(device)
+    model = build(options.model, options.scale).to(device).module
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-4)
 
     def step(number):
@@ -139,7 +138,7 @@ def super_image(options):
     import _super_image
 
     model_class, config_class, trainer_class, arguments_class, dataset_class = _super_image.load()
-    size = MODELS[options.model]
+    size = sizes()[options.model]
     config = config_class(
         scale=options.scale, bam=size.attention == "bam", n_resgroups=size.groups, n_resblocks=size.blocks,
         n_feats=size.features, reduction=size.reduction,
@@ -208,7 +207,7 @@ def _matrix_product(device, kind):
 
 
 def _flops(options):
-    model = build(options.model, options.scale)
+    model = build(options.model, options.scale).module
     with FlopCounterMode(display=False) as counter:
         model(torch.rand(1, 3, options.patch, options.patch)).mean().backward()
     return counter.get_total_flops() * options.batch

@@ -10,10 +10,10 @@ import torch
 from PIL import Image
 from skimage import data
 
-from srgrid import images, upscale
+from srgrid import images
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
-from srgrid.models import build, inference, weights
+from srgrid.models import build, load
 from srgrid.resize import imresize
 from srgrid.upscale import Options, upscale_dir, upscale_path
 
@@ -33,17 +33,17 @@ def lr(tmp_path):
 def weights_file(tmp_path):
     torch.manual_seed(0)
     path = tmp_path / "w.safetensors"
-    weights.save(path, build("rcan-bam-xs", 2), name="rcan-bam-xs", provenance={})
+    build("rcan-bam-xs", 2).save(path)
     return str(path)
 
 
 def test_a_folder_becomes_a_folder_with_a_manifest(lr, weights_file, tmp_path):
     out = tmp_path / "SR"
     upscale_dir(lr, out, weights_file, 2)
-    model = weights.load(weights_file)
+    model = load(weights_file, scale=2)
     for file in images.list_images(lr):
         image = images.read(file)
-        np.testing.assert_array_equal(images.read(out / file.name), inference.upscale_array(model, image))
+        np.testing.assert_array_equal(images.read(out / file.name), model.upscale(image))
     assert images.read(out / "c.png").shape == (80, 104)
     manifest = read_manifest(out)
     assert manifest["files"]["d.png"]["width"] == 94
@@ -135,4 +135,3 @@ def test_bad_input_is_named(lr, weights_file, tmp_path):
         upscale_path(lr / "a.png", tmp_path / "a.png", weights_file, 2, options=Options(device="warp"))
     with pytest.raises(SrgridError, match="no such image file"):
         upscale_path(lr / "z.png", tmp_path / "a.png", "bicubic", 2)
-    assert upscale.upscale_array(weights.load(weights_file), data.coffee()[:20, :20]).shape == (40, 40, 3)

@@ -1,65 +1,97 @@
-"""The networks that can be trained: what shapes one, and the named sizes. Nothing here imports torch."""
+"""The kinds of networks that this program runs and trains. Nothing here imports torch until a network is built.
+
+A kind is a row of `ARCHITECTURES`, under the name that weights files have in their header. To add one: write its module
+and its config, and a row here (CONTRIBUTING.md).
+"""
 
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, replace
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from srgrid.errors import SrgridError
+from srgrid.models.architecture import Architecture, Computed, Inferred, Tiler
+from srgrid.models.rcan_config import SCALES, SIZES, RcanConfig, about, citations, least
 
-SCALES = (2, 3, 4)
+if TYPE_CHECKING:
+    from torch import Tensor, nn
 
-
-@dataclass(frozen=True)
-class RcanConfig:
-    """Everything that shapes the network. The defaults are the published size.
-
-    `rgb_range` is the range the network computes in (1 for ours, 255 for the official checkpoints); images are
-    always passed in and returned in 0..1.
-    """
-
-    scale: int = 4
-    groups: int = 10
-    blocks: int = 20
-    features: int = 64
-    reduction: int = 16
-    attention: Literal["bam", "ca"] = "bam"
-    rgb_range: float = 1.0
-
-    def __post_init__(self) -> None:
-        for field in ("scale", "groups", "blocks", "features", "reduction"):
-            if type(getattr(self, field)) is not int:
-                raise SrgridError(f"{field} {shown(getattr(self, field))}: expected a whole number")
-        if self.scale not in SCALES:
-            raise SrgridError(f"scale {shown(self.scale)}: there is no such model; choose 2, 3 or 4")
-        if type(self.rgb_range) not in (int, float) or not 0 < self.rgb_range < math.inf:
-            raise SrgridError(f"rgb_range {shown(self.rgb_range)}: expected a positive number, such as 1 or 255")
-        if self.attention not in ("bam", "ca"):
-            raise SrgridError(f"attention {shown(self.attention)}: choose 'bam' or 'ca'")
-        if min(self.groups, self.blocks, self.reduction) < 1 or self.features < self.reduction:
-            raise SrgridError(
-                f"model size {shown(asdict(self))}: counts must be positive, and features at least reduction"
-            )
+__all__ = ["ARCHITECTURES", "SCALES", "Architecture", "RcanConfig", "config_of", "names", "sizes", "told"]
 
 
-def shown(value: object) -> str:
-    """A value as a message can hold it."""
-    text = repr(value)
-    return text if len(text) <= 200 else f"{text[:200]}..."
+def _rcan(config: RcanConfig) -> nn.Module:
+    from srgrid.models.rcan import Rcan
+
+    return Rcan(config)
 
 
-_SMALL = RcanConfig(groups=4, blocks=4, features=32, reduction=8)
+def _rcan_precisions(module: Any) -> tuple[Computed, ...]:
+    from srgrid.models.rcan import precisions
 
-MODELS: dict[str, RcanConfig] = {
-    "rcan-bam": RcanConfig(),
-    "rcan": RcanConfig(attention="ca"),
-    "rcan-bam-s": _SMALL,
-    "rcan-s": replace(_SMALL, attention="ca"),
-    "rcan-bam-xs": RcanConfig(groups=1, blocks=3, features=24, reduction=4),
+    return precisions(module)
+
+
+def _rcan_tiler() -> Tiler:
+    from srgrid.models.tiles import TILER
+
+    return TILER
+
+
+def _rcan_infer(tensors: Mapping[str, Tensor], path: str, rgb_range: float | None) -> Inferred | None:
+    from srgrid.models.rcan_infer import infer
+
+    return infer(tensors, path, rgb_range)
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "rcan": Architecture(
+        config=RcanConfig,
+        build=_rcan,
+        title="an RCAN or RCAN-BAM",
+        about=about,
+        citations=citations,
+        sizes=SIZES,
+        precisions=_rcan_precisions,
+        tiler=_rcan_tiler,
+        least=least,
+        scaled=("tail.",),
+        exact=("sub_mean.", "add_mean."),
+        mark="head.0.weight",
+        infer=_rcan_infer,
+    ),
 }
 
 
+def sizes() -> dict[str, Any]:
+    """The configs of all networks that can be trained, by name; their scale is to be replaced."""
+    return {name: config for kind in ARCHITECTURES.values() for name, config in kind.sizes.items()}
+
+
 def names() -> list[str]:
-    """The names `build` knows."""
-    return list(MODELS)
+    """The names of the networks that can be trained."""
+    return list(sizes())
+
+
+def config_of(name: str, scale: int) -> tuple[str, Any]:
+    """The architecture of a named network, and its config at a scale.
+
+    Raises SrgridError for an unknown name, or a scale that there is no such network for.
+    """
+    for architecture, kind in ARCHITECTURES.items():
+        if name in kind.sizes:
+            return architecture, replace(kind.sizes[name], scale=scale)
+    raise SrgridError(f"model {name!r}: unknown; known models are {', '.join(names())}")
+
+
+def told(architecture: object, config: object) -> dict[str, Any]:
+    """What a record and the card say of a network, by the plain values that a manifest keeps; {} if it is unknown."""
+    kind = ARCHITECTURES.get(str(architecture))
+    if kind is None or not isinstance(config, Mapping):
+        return {}
+    try:
+        made = kind.config(**config)
+    except (SrgridError, TypeError):  # of another version
+        return {}
+    about, citations = kind.about(made), list(kind.citations(made))
+    return {"architecture": architecture, "config": dict(config), "about": about, "citations": citations}

@@ -15,6 +15,7 @@ from srgrid.data.registry import Dataset
 from srgrid.degrade import DEGRADATIONS, Degradation, degradations, get_degradation, try_out
 from srgrid.errors import SrgridError
 from srgrid.metrics import Score, get_metrics
+from srgrid.models.find import locate
 from srgrid.networks import SCALES
 from srgrid.protocols import Protocol, get_protocol, protocols
 from srgrid.train.recipes import TrainConfig, recipe
@@ -211,24 +212,14 @@ def _weights_at(method: str, pattern: str, scale: int, basedir: Path) -> Iterato
     if not file.exists():
         yield f"weights.{method}: {pattern.replace('{scale}', str(scale))}: there is no such file or folder"
         return
-    made_for = _header_scale(file)
+    try:
+        made_for = locate(file, scale).scale()
+    except SrgridError as error:
+        yield f"weights.{method}: {error}"
+        return
     if made_for is not None and made_for != scale:
         hint = "" if "{scale}" in pattern else "; put {scale} into the path"
         yield f"weights.{method}: {file} was made for scale {made_for}, the run needs scale {scale}{hint}"
-
-
-def _header_scale(file: Path) -> int | None:
-    """The scale that the header of srgrid's own weights names; None of any other file."""
-    if file.suffix != ".safetensors" or not file.is_file():
-        return None
-    with file.open("rb") as stream:
-        length = int.from_bytes(stream.read(8), "little")
-        head = stream.read(min(length, 1 << 20))
-    try:
-        scale = json.loads(json.loads(head)["__metadata__"]["srgrid"])["config"]["scale"]
-    except (ValueError, KeyError, TypeError):
-        return None
-    return scale if isinstance(scale, int) else None
 
 
 def _training(config: Config) -> Iterator[str]:

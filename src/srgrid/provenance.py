@@ -12,7 +12,10 @@ from typing import Any
 from srgrid.code import code_identity, version
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest, set_identity
-from srgrid.records import TABLE_NAMES, read_object, tables_record, write_record
+from srgrid.models.find import Located, locate
+from srgrid.models.record import TrainingRecord
+from srgrid.networks import told
+from srgrid.records import TABLE_NAMES, tables_record, write_record
 from srgrid.records import file_digest as file_digest  # noqa: PLC0414 (also known under this module's name)
 
 PACKAGES = (
@@ -125,38 +128,37 @@ def _all_weights(weights: Weights, methods: Mapping[str, Any], ranges: Mapping[s
         if key not in methods:
             raise SrgridError(f"weights: {key} is no column of the grid, which has {', '.join(methods)}")
         used = _used(file, key, (methods[key] or {}).get("weights_sha256"), ranges.get(method))
-        found[key] = {"method": method, "scale": scale, "file": file.name, **used}
+        found[key] = {"method": method, "scale": scale, **used}
     for key, made_by in methods.items():
         if key not in found and made_by and made_by.get("weights_sha256"):
             name, _, factor = key.rpartition(" x")
             own = {"method": name, "scale": int(factor), "file": str(made_by.get("model", "not recorded"))}
-            found[key] = own | {"sha256": made_by["weights_sha256"]}
+            own |= {"sha256": made_by["weights_sha256"]}
+            found[key] = own | told(made_by.get("architecture"), made_by.get("config"))
     return found
 
 
 def _used(file: Path, key: str, used: str | None, rgb_range: float | None) -> dict[str, Any]:
-    """What a weights file is, which has to be the one that the SR images were made with."""
-    if file.is_dir():  # the manifests of the SR images know what was loaded from it
-        return {"path": str(file), "sha256": used}
-    if file_digest(file) != used:
+    """What given weights are, which have to be those that the SR images were made with."""
+    record = weights_record(locate(file, int(key.rpartition(" x")[2])), rgb_range)
+    if record["sha256"] != used:
         made_with = f"made with {used[:12]}..." if used else "not made with weights that are recorded"
         raise SrgridError(f"{file}: other bytes than the SR images of {key}, {made_with}; upscale and score again")
-    return weights_record(file, rgb_range)
+    return record
 
 
-def weights_record(file: Path, rgb_range: float | None = None) -> dict[str, Any]:
-    """A weights file's digest, what it says of model and training, and what was measured while training.
+def weights_record(source: str | Path | Located, rgb_range: float | None = None) -> dict[str, Any]:
+    """What a model is (`srgrid.models.describe`), and what was measured while it was trained, if that is on record.
 
-    rgb_range: see `srgrid.models.load`.
+    source, rgb_range: see `srgrid.models.load`. Raises SrgridError for a damaged record beside the weights.
     """
-    from srgrid.models import describe
+    from srgrid.models.loading import describe
 
-    record = {"path": str(file), "sha256": file_digest(file), **describe(file, rgb_range=rgb_range)}
-    sidecar = file.with_suffix(".json")
-    if sidecar.exists():
-        measured = read_object(sidecar, "remove it, or train again")
-        if measured.get("weights_sha256") == record["sha256"]:
-            record["measured"] = measured
+    place = source if isinstance(source, Located) else locate(source)
+    record = {"path": place.source, **describe(place, rgb_range=rgb_range)}
+    trained = TrainingRecord.beside(place.file) if place.file else None
+    if trained is not None:
+        record |= {"measured": trained.said(), "licence": record["licence"] or trained.licence}
     return record
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,12 +21,9 @@ from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
 from srgrid.made import ImageFolder, open_images, origin, read_image
+from srgrid.models.find import Located, locate
 from srgrid.progress import track
 from srgrid.settings import Options as Options  # noqa: PLC0414 (also known under this module's name)
-from srgrid.settings import Precision
-
-if TYPE_CHECKING:
-    from srgrid.models import Rcan
 
 Pixels = npt.NDArray[Any]
 Run = Callable[[list[Array], list[str]], list[Pixels]]  # images of one size, and what to call them in messages
@@ -61,12 +59,14 @@ def upscale_path(
         raise SrgridError(f"{output}: {options.kind} output is written as {options.suffix}; choose such a name")
     if compare and compare.suffix.lower() != ".png":
         raise SrgridError(f"{compare}: a comparison is written as .png; choose such a name")
-    keep_apart(output, source, *_model_files(model))
+    found = None if model == BICUBIC else locate(model, scale)
+    inputs = (source, *(found.files if found else ()))
+    keep_apart(output, *inputs)
     if compare:
-        keep_apart(compare, source, output, *_model_files(model))
+        keep_apart(compare, output, *inputs)
     image = read_image(source)
-    run, _ = _runner(model, scale, degradation, options)
-    sr = run([image], [str(source)])[0]
+    runner = _network(found, scale, options) if found else _bicubic(scale, degradation, options)
+    sr = runner.run([image], [str(source)])[0]
     _write(output, sr)
     if compare:
         bicubic = get_degradation(degradation).enlarge(image, scale)
@@ -89,28 +89,22 @@ def upscale_dir(
     All images are read before the first is enlarged; the error lists every one that cannot be used.
     """
     folder = open_images(in_dir)
-    keep_apart(out_dir, in_dir, *folder.files.values(), *_model_files(model))
+    found = None if model == BICUBIC else locate(model, scale)
+    keep_apart(out_dir, in_dir, *folder.files.values(), *(found.files if found else ()))
     images.check_all(folder.files.values())
-    run, made_by = _runner(model, scale, degradation, options)
+    runner = _network(found, scale, options) if found else _bicubic(scale, degradation, options)
+    made_by = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind, **runner.made_by}
     entries = {}
     with staged_dir(out_dir) as staged:
         names = iter(track(list(folder.files), f"SR x{scale} {Path(model).stem} {in_dir}"))
-        for stems, batch in _batches(folder, _batch_size(options)):
-            for stem, sr in zip(stems, run(batch, [str(folder.files[s]) for s in stems]), strict=True):
+        for stems, batch in _batches(folder, options.batch or runner.batch):
+            for stem, sr in zip(stems, runner.run(batch, [str(folder.files[s]) for s in stems]), strict=True):
                 _write(staged / f"{stem}{options.suffix}", sr)
                 entries[f"{stem}{options.suffix}"] = images.describe(sr)
                 next(names)
         next(names, None)
-        write_manifest(staged, made_by | {"inputs": folder.digests, "lr": origin(folder.made_by)}, entries)
-
-
-def upscale_array(
-    model: Rcan, image: Array, tile: int | None = None, ensemble: bool = False, precision: Precision = "auto"
-) -> Array:
-    """See `srgrid.models.inference.upscale_array`. Tiles need no overlap to choose: each layer takes what it sees."""
-    from srgrid.models import inference
-
-    return inference.upscale_array(model, image, tile, ensemble, precision)
+        made_by |= {"code": code_identity("srgrid.upscale"), "inputs": folder.digests, "lr": origin(folder.made_by)}
+        write_manifest(staged, made_by, entries)
 
 
 def side_by_side(bicubic: Array, sr: Array) -> Array:
@@ -119,76 +113,49 @@ def side_by_side(bicubic: Array, sr: Array) -> Array:
     return np.concatenate([bicubic, gap, sr], axis=1)
 
 
-def _runner(model: str, scale: int, degradation: str | Degradation, options: Options) -> tuple[Run, dict[str, Any]]:
-    """A function from images of one size to SR images as they are stored, and what the manifest says of it."""
-    made_by: dict[str, Any] = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind}
-    made_by["code"] = code_identity("srgrid.upscale")
-    if model == BICUBIC:
-        kernel = get_degradation(degradation)
-        stored = np.uint8 if options.kind == "8bit" else np.float32
-        return lambda batch, _: [kernel.enlarge(im, scale).astype(stored) for im in batch], made_by | {
-            "degradation": kernel.name
-        }
-    return _network(model, scale, options, made_by)
+@dataclass(frozen=True)
+class _Runner:
+    """What enlarges images: a function from those of one size to SR images as they are stored, and what it is."""
+
+    run: Run
+    made_by: dict[str, Any]
+    batch: int = 1  # images at once
 
 
-def _network(model: str, scale: int, options: Options, made_by: dict[str, Any]) -> tuple[Run, dict[str, Any]]:
+def _bicubic(scale: int, degradation: str | Degradation, options: Options) -> _Runner:
+    kernel = get_degradation(degradation)
+    stored = np.uint8 if options.kind == "8bit" else np.float32
+    return _Runner(
+        lambda batch, _: [kernel.enlarge(image, scale).astype(stored) for image in batch], {"degradation": kernel.name}
+    )
+
+
+def _network(found: Located, scale: int, options: Options) -> _Runner:
     import torch
 
-    from srgrid import models
-    from srgrid.models import inference
+    from srgrid.models.devices import choose
+    from srgrid.models.loading import load
+    from srgrid.models.run import computed_in, to_uint8, upscale_float
 
     if options.threads:
         torch.set_num_threads(options.threads)
-    network = models.load(model, scale, options.rgb_range).to(_device(options.device))
-    device = next(network.parameters()).device
-    bf16 = inference.uses_bf16(network, device, options.precision)
-    made_by |= {
+    network = load(found, scale, options.rgb_range).to(choose(options.device))
+    precision = computed_in(network, network.device, options.precision)
+    made_by = {
+        "architecture": network.architecture,
+        "config": asdict(network.config),
         "weights": network.file,
         "weights_sha256": network.sha256,
-        "rgb_range": network.config.rgb_range,
-        "precision": "bf16" if bf16 else "fp32",
+        "precision": precision,
         "ensemble": options.ensemble,
-        "device": device.type,
+        "device": network.device.type,
     }
 
     def run(batch: list[Array], names: list[str]) -> list[Pixels]:
-        precision: Precision = "bf16" if bf16 else "fp32"
-        values = inference.upscale_float(network, batch, options.tile, options.ensemble, precision, names)
-        return [inference.to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
+        values = upscale_float(network, batch, options.tile, options.ensemble, precision, names)
+        return [to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
 
-    return run, made_by
-
-
-def _model_files(model: str) -> list[Path]:
-    """Files that a model given by path is read from."""
-    path = Path(model)
-    return [file for file in path.iterdir() if file.is_file()] if path.is_dir() else [path] if path.is_file() else []
-
-
-def _device(name: str) -> str:
-    import torch
-
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    if name.startswith("cuda") and not torch.cuda.is_available():
-        raise SrgridError(f"device {name!r}: torch sees no GPU here; give cpu, or install torch with CUDA")
-    try:
-        torch.device(name)
-    except RuntimeError:
-        raise SrgridError(f"device {name!r}: unknown; give auto, cpu, cuda or cuda:N") from None
-    return name
-
-
-def _batch_size(options: Options) -> int:
-    if options.batch:
-        return options.batch
-    if options.device == "cpu":
-        return 1
-    import sys
-
-    torch = sys.modules.get("torch")  # imported by now if a network runs; bicubic needs no batches
-    return _GPU_BATCH if torch is not None and torch.cuda.is_available() else 1
+    return _Runner(run, made_by, _GPU_BATCH if network.device.type == "cuda" else 1)
 
 
 def _batches(folder: ImageFolder, size: int) -> Iterator[tuple[list[str], list[Array]]]:

@@ -14,8 +14,7 @@ from blocks import ROOT
 
 from srgrid.cli import app
 from srgrid.data import registry
-from srgrid.models.registry import build
-from srgrid.networks import MODELS
+from srgrid.models import build, names
 
 CLAIMS: dict[str, list[str]] = yaml.safe_load((ROOT / "tests/docs/claims.yaml").read_text())
 README = (ROOT / "README.md").read_text()
@@ -83,7 +82,7 @@ def test_numbers_in_the_text_follow_from_the_reference_run():
 
 def test_sizes_of_the_models():
     with torch.device("meta"):
-        sizes = {name: sum(p.numel() for p in build(name, 4).state_dict().values()) for name in MODELS}
+        sizes = {name: sum(p.numel() for p in build(name, 4).module.state_dict().values()) for name in names()}
     assert (round(sizes["rcan-bam-s"] / 1e6, 1), round(sizes["rcan-bam"] / 1e6, 1)) == (0.4, 15.6)
     rows = re.findall(r"^\| `([\w-]+)` \|.* ([\d,]+) \|$", (ROOT / "docs/training.md").read_text(), re.M)
     said = {name: int(count.replace(",", "")) for name, count in rows if name in sizes}

@@ -29,8 +29,9 @@ from srgrid import config, files, images, metrics, protocols, provenance, record
 from srgrid.data import archive, digests, registry, verify
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
-from srgrid.models import describe, load, weights
+from srgrid.models import Network, describe, load
 from srgrid.models.rcan import Rcan
+from srgrid.models.record import WeightsRecord
 from srgrid.networks import RcanConfig
 from srgrid.report import cardata, cells, curves, published
 from srgrid.report.card import build_card
@@ -131,27 +132,28 @@ def read_manifest(file: Path) -> None:
 # Weights and training
 
 
-def tiny(attention: str = "bam") -> Rcan:
+def tiny(attention: str = "bam", **said: Any) -> Network:
     torch.manual_seed(1)
-    return Rcan(replace(TINY, attention=attention))  # type: ignore[arg-type]
+    config = replace(TINY, attention=attention)  # type: ignore[arg-type]
+    return Network.of(Rcan(config), WeightsRecord("rcan", config, **said))
 
 
 def our_weights(room: Path) -> list[Path]:
     made = {"recipe": recipe("demo").identity(), "data": {"sha256": "0" * 64, "images": 4}, "init": None, "steps": 3}
-    weights.save(room / "tiny_x2.safetensors", tiny(), name="tiny", provenance=made)
-    weights.save(room / "half_x2.safetensors", tiny("ca"), name="half", provenance=made, dtype="fp16")
+    tiny(name="tiny", provenance=made).save(room / "tiny_x2.safetensors")
+    tiny("ca", name="half", provenance=made).save(room / "half_x2.safetensors", "fp16")
     return [room / "tiny_x2.safetensors", room / "half_x2.safetensors"]
 
 
 def load_weights(file: Path) -> None:
     model = load(file, 2)
-    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+    assert all(torch.isfinite(value).all() for value in model.module.state_dict().values())
     describe(file)
 
 
 def foreign_checkpoints(room: Path) -> list[Path]:
     for name, attention in (("super", "bam"), ("official", "ca")):
-        state = tiny(attention).state_dict()
+        state = tiny(attention).module.state_dict()
         torch.save(state, room / f"{name}.pt")
         torch.save({"params": state, "iter": 5}, room / f"{name}-wrapped.pt")
     return sorted(room.iterdir())
@@ -188,7 +190,7 @@ def _is_state(value: Any) -> bool:
 
 def load_foreign(file: Path) -> None:
     model = load(file, 2)
-    assert all(torch.isfinite(value).all() for value in model.state_dict().values())
+    assert all(torch.isfinite(value).all() for value in model.module.state_dict().values())
 
 
 def hub_folder(room: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from torch.nn import functional as F
 
 import srgrid.models
 from srgrid.errors import SrgridError
-from srgrid.models import foreign
+from srgrid.models import load
 from srgrid.provenance import file_digest, weights_record
 
 FEATURES, SQUEEZE, GROUPS, BLOCKS = 16, 4, 2, 3
@@ -83,8 +83,8 @@ def test_super_image_checkpoint_computes_what_super_image_computes(tmp_path, sca
     assert (config.groups, config.blocks, config.features, config.reduction) == (2, 3, 16, 4)
     assert (config.attention, config.rgb_range, config.scale) == ("bam", 1.0, scale)
     x = torch.rand(1, 3, 12, 10)
-    torch.testing.assert_close(model(x), _reference(state, x, scale, bam=True), rtol=1e-4, atol=1e-4)
-    assert not model.bf16_safe  # its mean shift is 255 times its input range
+    torch.testing.assert_close(model.module(x), _reference(state, x, scale, bam=True), rtol=1e-4, atol=1e-4)
+    assert model.precisions == ("fp32",)  # its mean shift is 255 times its input range
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
@@ -95,10 +95,10 @@ def test_official_rcan_checkpoint_works_in_0_to_255(tmp_path, scale):
     model = srgrid.models.load(file, scale=scale)
     x = torch.rand(1, 3, 12, 10)
     expected = _reference(state, x * 255, scale, bam=False) / 255
-    torch.testing.assert_close(model(x), expected, rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(model.module(x), expected, rtol=1e-4, atol=1e-4)
     assert model.config.attention == "ca"
-    plain = foreign.load(file, rgb_range=1)  # super-image without BAM: the same names, inputs in 0..1
-    torch.testing.assert_close(plain(x), _reference(state, x, scale, bam=False), rtol=1e-4, atol=1e-4)
+    plain = load(file, None, rgb_range=1)  # super-image without BAM: the same names, inputs in 0..1
+    torch.testing.assert_close(plain.module(x), _reference(state, x, scale, bam=False), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("bam", [True, False])
@@ -117,20 +117,20 @@ def test_bad_checkpoints_get_one_clear_message(tmp_path):
     state = _state(2, bam=True)
     torch.save(state, tmp_path / "m.pt")
     with pytest.raises(SrgridError, match="scale 2, not 4"):
-        foreign.load(tmp_path / "m.pt", scale=4)
-    with pytest.raises(SrgridError, match="no such checkpoint"):
-        foreign.load(tmp_path / "absent.pt")
+        load(tmp_path / "m.pt", scale=4)
+    with pytest.raises(SrgridError, match="no such weights file"):
+        load(tmp_path / "absent.pt", None)
     whole = (tmp_path / "m.pt").read_bytes()
     (tmp_path / "torn.pt").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(SrgridError, match=r"torn\.pt: torn"):
-        foreign.load(tmp_path / "torn.pt")
+        load(tmp_path / "torn.pt", None)
     torch.save({"weight": torch.zeros(2)}, tmp_path / "other.pt")
     with pytest.raises(SrgridError, match="not an RCAN"):
-        foreign.load(tmp_path / "other.pt")
+        load(tmp_path / "other.pt", None)
     del state["tail.1.bias"]
     torch.save(state, tmp_path / "short.pt")
     with pytest.raises(SrgridError, match=r"1 missing, such as tail\.1\.bias"):
-        foreign.load(tmp_path / "short.pt")
+        load(tmp_path / "short.pt", None)
 
 
 class _Exploit:
@@ -141,5 +141,5 @@ class _Exploit:
 def test_code_in_a_checkpoint_never_runs(tmp_path, capsys):
     torch.save({"weight": _Exploit()}, tmp_path / "evil.pt")
     with pytest.raises(SrgridError, match="more than plain tensors"):
-        foreign.load(tmp_path / "evil.pt")
+        load(tmp_path / "evil.pt", None)
     assert capsys.readouterr().out == ""

@@ -102,13 +102,13 @@ def _python(script: str, hub: ThreadingHTTPServer, tmp_path) -> None:
 PUSH = """
 import srgrid.models, torch
 torch.manual_seed(0)
-model = srgrid.models.build("rcan-bam-xs", 3).eval()
+model = srgrid.models.build("rcan-bam-xs", 3)
 model.push_to_hub("me/tiny")
 again = srgrid.models.load("me/tiny", scale=3)
 assert again.config == model.config
-for key, value in model.state_dict().items():
-    assert torch.equal(again.state_dict()[key], value), key
-assert torch.equal(srgrid.models.Rcan.from_pretrained("me/tiny").head[0].weight, model.head[0].weight)
+for key, value in model.module.state_dict().items():
+    assert torch.equal(again.module.state_dict()[key], value), key
+assert srgrid.models.describe("me/tiny")["sha256"] == again.sha256
 """
 
 SUPER_IMAGES = """
@@ -139,7 +139,7 @@ def test_push_and_load(hub, tmp_path):
 
 def test_a_repository_laid_out_as_super_images(hub, tmp_path):
     checkpoint = io.BytesIO()
-    torch.save(srgrid.models.build("rcan-bam-xs", 4).state_dict(), checkpoint)
+    torch.save(srgrid.models.build("rcan-bam-xs", 4).module.state_dict(), checkpoint)
     files = {"config.json": b'{"scale": 4, "bam": true, "n_feats": 24}', "pytorch_model_4x.pt": checkpoint.getvalue()}
     hub.RequestHandlerClass.files.update(files)
     _python(SUPER_IMAGES, hub, tmp_path)

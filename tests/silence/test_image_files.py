@@ -236,7 +236,7 @@ def test_7_fewer_bits_that_8_hold_exactly_are_taken(tmp_path: Path, photo: np.nd
 
 def test_7_pil_images_follow_the_rule_of_files(tmp_path: Path, photo: np.ndarray, camera: np.ndarray) -> None:
     from srgrid.models import build
-    from srgrid.models.inference import upscale_any, upscale_array
+    from srgrid.models.run import upscale_any, upscale_array
 
     model = build("rcan-bam-xs", 2)
     rgb, one = photo[:24, :24], camera[:24, :24]

@@ -27,8 +27,9 @@ from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
 from srgrid.lock import hold
-from srgrid.models import build, foreign, inference, weights
+from srgrid.models import build, run
 from srgrid.models.rcan import Rcan
+from srgrid.models.rcan_infer import RANGES
 from srgrid.networks import RcanConfig
 from srgrid.provenance import file_digest
 from srgrid.train import Interrupted, log, recipe, train
@@ -109,10 +110,10 @@ def test_the_mean_shift_tells_the_range_of_inputs(tmp_path, capsys, attention, s
 
 def test_a_network_trained_on_0_to_1_computes_what_it_computed(tmp_path):
     torch.manual_seed(0)
-    model = build("rcan-s", 2).eval()  # channel attention, inputs in 0..1
+    model = build("rcan-s", 2).module  # channel attention, inputs in 0..1
     torch.save(model.state_dict(), tmp_path / "m.pt")
     x = torch.rand(1, 3, 12, 10)
-    torch.testing.assert_close(srgrid.models.load(tmp_path / "m.pt", scale=2)(x), model(x))
+    torch.testing.assert_close(srgrid.models.load(tmp_path / "m.pt", scale=2).module(x), model(x))
 
 
 @pytest.mark.parametrize("attention", ["ca", "bam"])
@@ -129,7 +130,7 @@ def test_where_nothing_tells_the_range_it_is_asked_for(tmp_path, attention, shif
         assert model.config.rgb_range == given
         assert "was given" in model.provenance["rgb_range_from"]
     if shift is None:
-        assert model.sub_mean.bias.abs().max() == 0
+        assert model.module.sub_mean.bias.abs().max() == 0
     with pytest.raises(SrgridError, match="rgb_range 2: choose 1"):
         srgrid.models.load(tmp_path / "m.pt", scale=2, rgb_range=2)
 
@@ -141,11 +142,11 @@ def test_the_command_line_takes_and_records_the_range(tmp_path, lr):
     command = ["upscale", str(lr), str(tmp_path / "SR"), "--model", str(tmp_path / "m.pth"), "--scale", "2"]
     assert isinstance(CliRunner().invoke(app, command).exception, SrgridError)
     assert CliRunner().invoke(app, [*command, "--rgb-range", "255"]).exit_code == 0
-    assert read_manifest(tmp_path / "SR")["made_by"]["rgb_range"] == 255
+    assert read_manifest(tmp_path / "SR")["made_by"]["config"]["rgb_range"] == 255
 
 
 def test_a_range_that_our_own_file_contradicts_is_refused(tmp_path):
-    weights.save(tmp_path / "w.safetensors", build(MODEL, 2), name=MODEL, provenance={})
+    build(MODEL, 2).save(tmp_path / "w.safetensors")
     with pytest.raises(SrgridError, match="leave rgb_range out"):
         srgrid.models.load(tmp_path / "w.safetensors", scale=2, rgb_range=255)
     assert srgrid.models.load(tmp_path / "w.safetensors", scale=2, rgb_range=1).config.rgb_range == 1
@@ -224,7 +225,7 @@ def test_checkpoints_with_nan_are_passed_over(packed, tmp_path, done, capsys):
 
 def _spoilt(path, value=math.nan):
     model = build(MODEL, 2)
-    weights.save(path, model, name=MODEL, provenance={})
+    model.save(path)
     tensors = load_file(path)
     tensors["tail.1.weight"].view(-1)[3] = value
     header = {"architecture": "rcan", "name": MODEL, "config": vars(model.config), "provenance": {}}
@@ -244,19 +245,19 @@ def test_weights_that_are_not_finite_are_not_loaded(tmp_path, value):
     build(MODEL, 2).save_pretrained(tmp_path / "hub")
     _spoilt(tmp_path / "hub" / "model.safetensors", value)
     with pytest.raises(SrgridError, match="not finite"):
-        Rcan.from_pretrained(str(tmp_path / "hub"))
+        srgrid.models.load(str(tmp_path / "hub"), scale=2)
 
 
 def test_weights_that_are_not_finite_are_not_written(tmp_path):
     model = build(MODEL, 2)
-    weights.save(tmp_path / "w.safetensors", model, name=MODEL, provenance={})
+    model.save(tmp_path / "w.safetensors")
     before = file_digest(tmp_path / "w.safetensors")
     with torch.no_grad():
-        model.head[0].bias[0] = 1e6  # more than fp16 holds
+        model.module.head[0].bias[0] = 1e6  # more than fp16 holds
     with pytest.raises(SrgridError, match=r"not written: head\.0\.bias"):
-        weights.save(tmp_path / "w.safetensors", model, name=MODEL, provenance={}, dtype="fp16")
+        model.save(tmp_path / "w.safetensors", "fp16")
     assert file_digest(tmp_path / "w.safetensors") == before
-    weights.save(tmp_path / "w.safetensors", model, name=MODEL, provenance={})
+    model.save(tmp_path / "w.safetensors")
 
 
 @pytest.mark.parametrize("kind", ["8bit", "float"])
@@ -267,10 +268,10 @@ def test_an_answer_that_is_not_finite_names_image_and_place(tmp_path, kind, prec
     images.write(tmp_path / "LR" / "dark.png", np.zeros((40, 40, 3), np.uint8))
     model = build(MODEL, 2)
     with torch.no_grad():  # finite weights, and an answer beyond fp32 for what is bright
-        model.sub_mean.bias.zero_()
-        model.head[0].bias.zero_()
-        model.head[0].weight.fill_(3e38)
-    weights.save(tmp_path / "w.safetensors", model, name=MODEL, provenance={})
+        model.module.sub_mean.bias.zero_()
+        model.module.head[0].bias.zero_()
+        model.module.head[0].weight.fill_(3e38)
+    model.save(tmp_path / "w.safetensors")
     options = Options(kind=kind, precision=precision, device="cpu", tile=tile)
     with pytest.raises(SrgridError, match=rf"bright\.png: .* in {precision} is not finite .* LR row 0, column 0"):
         upscale_dir(tmp_path / "LR", tmp_path / "SR", str(tmp_path / "w.safetensors"), 2, options=options)
@@ -279,7 +280,7 @@ def test_an_answer_that_is_not_finite_names_image_and_place(tmp_path, kind, prec
     with pytest.raises(SrgridError, match=r"bright\.png"):
         upscale_path(tmp_path / "LR/bright.png", out, str(tmp_path / "w.safetensors"), 2, options=options)
     assert not out.exists()
-    with pytest.raises(inference.NotFiniteError, match="image 1 of 1"):
+    with pytest.raises(run.NotFiniteError, match="image 1 of 1"):
         model.upscale(np.full((40, 40, 3), 255, np.uint8))
 
 
@@ -327,16 +328,18 @@ def test_the_header_and_the_config_beside_it_must_agree(tmp_path):
     ids=lambda c: next(iter(c)),
 )
 def test_a_training_goes_on_where_the_result_is_the_same(packed, finished, tmp_path, monkeypatch, capsys, changes):
-    monkeypatch.setattr(inference, "has_native_bf16", lambda device: False)
+    monkeypatch.setattr(run, "has_native_bf16", lambda device: False)
     _stop_at(4, monkeypatch)
     with pytest.raises(Interrupted):
         _run(packed, tmp_path)
     monkeypatch.undo()
-    monkeypatch.setattr(inference, "has_native_bf16", lambda device: False)
+    monkeypatch.setattr(run, "has_native_bf16", lambda device: False)
     _run(packed, tmp_path, **changes)
     assert "going on from step 5" in capsys.readouterr().err
     assert not list((tmp_path / "state").glob("set-aside-*"))
-    resumed, straight = (weights.load(folder / "w.safetensors") for folder in (tmp_path, finished))
+    resumed, straight = (
+        srgrid.models.load(folder / "w.safetensors", scale=2).module for folder in (tmp_path, finished)
+    )
     for own, other in zip(resumed.parameters(), straight.parameters(), strict=True):
         torch.testing.assert_close(own, other, rtol=1e-3, atol=1e-5)
 
@@ -385,17 +388,17 @@ def test_a_state_of_the_version_before_is_recognised(packed, tmp_path, done, cap
 
 
 def test_auto_goes_on_in_the_precision_a_training_was_begun_in(packed, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(inference, "has_native_bf16", lambda device: True)
+    monkeypatch.setattr(run, "has_native_bf16", lambda device: True)
     _stop_at(4, monkeypatch)
     with pytest.raises(Interrupted):
         _run(packed, tmp_path, precision="auto")
     monkeypatch.undo()
-    monkeypatch.setattr(inference, "has_native_bf16", lambda device: False)
+    monkeypatch.setattr(run, "has_native_bf16", lambda device: False)
     _run(packed, tmp_path, precision="auto")
     said = capsys.readouterr().err
     assert "was begun in bf16; going on in it" in said
     assert "going on from step 5" in said
-    assert weights.load(tmp_path / "w.safetensors").provenance["recipe"]["precision"] == "bf16"
+    assert srgrid.models.load(tmp_path / "w.safetensors", scale=2).provenance["recipe"]["precision"] == "bf16"
 
 
 def test_the_best_weights_are_not_replaced_by_the_last_in_silence(packed, tmp_path):
@@ -439,7 +442,7 @@ def test_a_wrapped_checkpoint_is_opened(tmp_path, wrap, prefix, suffix):
     torch.save(content, file)
     model = srgrid.models.load(file, scale=2)
     for name, tensor in state.items():
-        assert torch.equal(model.state_dict()[name], tensor)
+        assert torch.equal(model.module.state_dict()[name], tensor)
     if wrap:
         assert model.provenance["taken_from"] == ".".join(wrap)
 
@@ -448,12 +451,12 @@ def test_the_average_is_taken_before_the_last_weights(tmp_path):
     last, average = _rcan("bam", seed=1), _rcan("bam", seed=2)
     torch.save({"params": last, "params_ema": average}, tmp_path / "m.pth")
     model = srgrid.models.load(tmp_path / "m.pth", scale=2)
-    assert torch.equal(model.head[0].weight, average["head.0.weight"])
+    assert torch.equal(model.module.head[0].weight, average["head.0.weight"])
     assert model.provenance["taken_from"] == "params_ema"
 
 
 def test_what_a_file_is_its_content_says(tmp_path):
-    weights.save(tmp_path / "w.safetensors", build(MODEL, 2), name=MODEL, provenance={})
+    build(MODEL, 2).save(tmp_path / "w.safetensors")
     for name in ("w.pt", "w.ckpt", "w"):
         (tmp_path / name).write_bytes((tmp_path / "w.safetensors").read_bytes())
         assert srgrid.models.load(tmp_path / name, scale=2).name == MODEL
@@ -631,7 +634,7 @@ def test_no_wrongly_typed_setting_passes():
 
 
 def test_weights_of_one_scale_serve_no_other(tmp_path, lr):
-    weights.save(tmp_path / "net.safetensors", build(MODEL, 2), name=MODEL, provenance={})
+    build(MODEL, 2).save(tmp_path / "net.safetensors")
     torch.save(_rcan("bam"), tmp_path / "net.pt")
     build(MODEL, 2).save_pretrained(tmp_path / "hub")
     for name in ("net.safetensors", "net.pt", "hub"):
@@ -765,7 +768,7 @@ def test_a_damaged_weights_header_ends_in_a_message(tmp_path, header):
             outer, _, inner = key.partition(".")
             good[outer] = good[outer] | {inner: value} if inner else value
         header = json.dumps(good)
-    save_file(model.state_dict(), tmp_path / "w.safetensors", metadata={"srgrid": header})
+    save_file(model.module.state_dict(), tmp_path / "w.safetensors", metadata={"srgrid": header})
     with pytest.raises(SrgridError, match=r"w\.safetensors: ") as raised:
         srgrid.models.load(tmp_path / "w.safetensors", scale=2)
     assert len(str(raised.value)) < 1000
@@ -907,4 +910,4 @@ def test_a_recipe_is_a_value():
     assert replace(_tiny(), steps=9).steps == 9
     with pytest.raises(SrgridError, match="steps"):
         replace(_tiny(), steps=9.5)
-    assert foreign.RANGES == (1.0, 255.0)
+    assert RANGES == (1.0, 255.0)

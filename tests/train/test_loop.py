@@ -18,7 +18,7 @@ import torch
 
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
-from srgrid.models import Rcan, weights
+from srgrid.models import load
 from srgrid.resize import imresize
 from srgrid.train import Interrupted, TrainConfig, log, loop, recipe, train
 from srgrid.train.learner import Learner, fresh
@@ -57,18 +57,18 @@ def test_two_runs_write_the_same_bytes(packs, straight, tmp_path):
 def test_weights_say_which_degradation_they_were_trained_on(packs, straight, tmp_path):
     """In their header; a state of "matlab" is recorded as before there were others, and a begun training goes on."""
     folder, _ = straight
-    made = weights.load(folder / "w.safetensors").provenance["data"]["degradation"]
+    made = load(folder / "w.safetensors", scale=2).provenance["data"]["degradation"]
     assert made == {"name": "matlab", "steps": [{"modcrop": "scale"}, {"imresize": "1/scale"}]}
     assert "degradation" not in json.loads((folder / "state/identity.json").read_text())["data"]
     pack([packs[2].parent / "HR"], 2, tmp_path / "x2.srpack", "pillow")
     train(MODEL, 2, tmp_path / "x2.srpack", tmp_path / "w.safetensors", tmp_path / "state", _tiny(steps=1))
-    assert weights.load(tmp_path / "w.safetensors").provenance["data"]["degradation"]["name"] == "pillow"
+    assert load(tmp_path / "w.safetensors", scale=2).provenance["data"]["degradation"]["name"] == "pillow"
     assert json.loads((tmp_path / "state/identity.json").read_text())["data"]["degradation"]["name"] == "pillow"
 
 
 def test_what_the_files_say(packs, straight):
     folder, summary = straight
-    made = weights.load(folder / "w.safetensors", scale=2).provenance
+    made = load(folder / "w.safetensors", scale=2).provenance
     pack = Pack.open(packs[2])
     assert (made["steps"], made["data"]["sha256"], made["init"]) == (12, pack.digest, None)
     assert made["recipe"]["lr"] == _tiny().lr
@@ -81,7 +81,7 @@ def test_what_the_files_say(packs, straight):
     lines = log.read(folder / "state")
     assert [line["step"] for line in lines if "loss" in line] == [2, 4, 6, 8, 10, 12]
     assert [line["step"] for line in lines if "psnr" in line] == [6, 12]
-    model = weights.load(folder / "w.safetensors")
+    model = load(folder / "w.safetensors", scale=2)
     assert validate(model, pack, [1, 4], "fp32") == pytest.approx(summary["psnr"], abs=1e-4)
 
 
@@ -206,14 +206,14 @@ def test_it_learns(packs, tmp_path):
 
 def test_warm_start_takes_the_trunk_and_leaves_the_tail(packs, straight, tmp_path):
     init = straight[0] / "w.safetensors"
-    start = fresh(MODEL, 3, 0, init).state_dict()
-    source, new = weights.load(init).state_dict(), fresh(MODEL, 3, 0, None).state_dict()
+    start = fresh(MODEL, 3, 0, init).module.state_dict()
+    source, new = load(init, scale=2).module.state_dict(), fresh(MODEL, 3, 0, None).module.state_dict()
     for key, value in start.items():
         assert torch.equal(value, (new if key.startswith("tail.") else source)[key])
-    assert torch.equal(fresh(MODEL, 2, 0, init).state_dict()["tail.1.weight"], source["tail.1.weight"])
+    assert torch.equal(fresh(MODEL, 2, 0, init).module.state_dict()["tail.1.weight"], source["tail.1.weight"])
     config = _tiny(steps=2)
     train(MODEL, 3, packs[3], tmp_path / "w.safetensors", tmp_path / "state", config, init=init)
-    assert weights.load(tmp_path / "w.safetensors").provenance["init"] == _digest(init)
+    assert load(tmp_path / "w.safetensors", scale=3).provenance["init"] == _digest(init)
     with pytest.raises(SrgridError, match="another size; it cannot start rcan-s"):
         train("rcan-s", 2, packs[2], tmp_path / "v.safetensors", tmp_path / "state2", config, init=init)
 
@@ -226,7 +226,9 @@ def test_the_best_weights_can_be_exported(packs, tmp_path, monkeypatch):
     best = torch.load(
         __import__("io").BytesIO((tmp_path / "state" / "best.ckpt").read_bytes().partition(b"\n")[2]), weights_only=True
     )
-    assert torch.equal(weights.load(tmp_path / "w.safetensors").head[0].weight, best["average"]["head.0.weight"])
+    assert torch.equal(
+        load(tmp_path / "w.safetensors", scale=2).module.head[0].weight, best["average"]["head.0.weight"]
+    )
 
 
 def _clock(monkeypatch, tick):
@@ -285,7 +287,7 @@ def test_two_processes_follow_the_curve_of_one(packs, tmp_path, changes):
         a, b = ([line[key] for line in lines if key in line] for lines in (one, two))
         assert len(a) == len(b) > 0
         np.testing.assert_allclose(a, b, rtol=2e-4)
-    models: list[Rcan] = [weights.load(tmp_path / name / "w.safetensors") for name in ("one", "two")]
+    models = [load(tmp_path / name / "w.safetensors", scale=2).module for name in ("one", "two")]
     for p, q in zip(*(m.parameters() for m in models), strict=True):
         torch.testing.assert_close(p, q, rtol=1e-2, atol=2e-4)
 

@@ -45,11 +45,12 @@ def test_a_step_has_the_size_of_adams():
 
 
 def test_narrow_weights_and_vectors_are_adams():
-    model = build("rcan-bam-s", 4)
+    network = build("rcan-bam-s", 4)
+    model = network.module
     left = {name.rsplit(".", 2)[-2] for name, p in model.named_parameters() if not suits(p) and p.ndim == 4}
     assert left == {"sub_mean", "add_mean", "1", "fc1", "fc2", "conv1"}
     assert not suits(torch.zeros(64))
-    learner = Learner(model, recipe("default", steps=1, compile="off"), Team(0, 1, torch.device("cpu")))
+    learner = Learner(network, recipe("default", steps=1, compile="off"), Team(0, 1, torch.device("cpu")))
     groups = [o.param_groups[0]["params"] for o in learner.optimisers]
     trained = {id(p) for p in model.parameters() if p.requires_grad}
     assert {id(p) for group in groups for p in group} == trained

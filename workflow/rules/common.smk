@@ -27,6 +27,7 @@ from srgrid.errors import SrgridError
 from srgrid.lock import hold
 from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
+from srgrid.models.find import locate
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
 from srgrid.provenance import file_digest
@@ -139,8 +140,7 @@ def given_digest(model, scale):
     """sha256 of given weights: a file that is replaced under an old date is noticed. Trained ones are known by their inputs."""
     if model not in config["weights"]:
         return ""
-    file = weights_file(model, scale)
-    files = sorted(path for path in file.rglob("*") if path.is_file()) if file.is_dir() else [file]
+    files = or_stop(locate, weights_file(model, scale), int(scale)).files
     return hashlib.sha256("".join(or_stop(file_digest, path) for path in files).encode()).hexdigest()
 
 

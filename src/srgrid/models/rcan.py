@@ -3,30 +3,19 @@
 One network; the attention of its blocks is a setting. State-dict names are those of the published checkpoints.
 """
 
-# Annotations stay real classes here: PyTorchModelHubMixin reads them to build RcanConfig from config.json.
-import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from __future__ import annotations
+
+from typing import cast
 
 import torch
-from huggingface_hub import PyTorchModelHubMixin, hf_hub_download
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from srgrid.errors import SrgridError
-from srgrid.models import tensors
+from srgrid.models.architecture import Computed
 from srgrid.models.attention import BalancedAttention, ChannelAttention
-from srgrid.networks import RcanConfig, shown
-from srgrid.settings import Precision
-
-if TYPE_CHECKING:
-    from PIL import Image
+from srgrid.models.rcan_config import RcanConfig
 
 DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
-
-ImageT = TypeVar("ImageT", bound="Image.Image | Any")
 
 
 class MeanShift(nn.Conv2d):
@@ -108,22 +97,12 @@ class Upsampler(nn.Sequential):
         return x
 
 
-class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-super-resolution"]):
+class Rcan(nn.Module):
     """The network. N x 3 x H x W in 0..1 goes in, N x 3 x (scale H) x (scale W) comes out, fp32, not clamped."""
-
-    name: str = ""
-    """The registry name it was built under, if any."""
-
-    file: str = ""
-    """Name of the file whose weights it holds, if any."""
-
-    sha256: str | None = None
-    """sha256 (hex) of that file's bytes, as they were read."""
 
     def __init__(self, config: RcanConfig) -> None:
         super().__init__()
         self.config = config
-        self.provenance: dict[str, Any] = {}
         red, green, blue = (m * config.rgb_range for m in DIV2K_MEAN)
         groups: list[nn.Module] = [Group(config) for _ in range(config.groups)]
         self.sub_mean = MeanShift((-red, -green, -blue))
@@ -137,65 +116,14 @@ class Rcan(nn.Module, PyTorchModelHubMixin, library_name="srgrid", tags=["image-
         out: Tensor = self.add_mean(self.tail(features + self.body(features)))
         return out / self.config.rgb_range
 
-    @property
-    def bf16_safe(self) -> bool:
-        """Whether bf16 keeps its accuracy: not where a mean far beyond the image's own range is shifted in."""
-        assert self.sub_mean.bias is not None
-        return bool(self.sub_mean.bias.abs().max() <= self.config.rgb_range)
 
-    def upscale(
-        self,
-        image: ImageT,
-        *,
-        tile: int | None = None,
-        ensemble: bool = False,
-        precision: Precision = "auto",
-    ) -> ImageT:
-        """Enlarge a PIL image or a uint8 array (H x W or H x W x 3); returns the same kind, `scale` times the size.
-
-        The options are those of `srgrid.models.inference.upscale_array`.
-        """
-        from srgrid.models.inference import upscale_any
-
-        out: ImageT = upscale_any(self, image, tile=tile, ensemble=ensemble, precision=precision)
-        return out
-
-    def _save_pretrained(self, save_directory: Path) -> None:
-        from srgrid.models import weights
-
-        weights.save(save_directory / "model.safetensors", self, name=self.name, provenance=self.provenance)
-        text = json.dumps(asdict(self.config), indent=2, sort_keys=True)
-        (save_directory / "config.json").write_text(text + "\n")
-
-    @classmethod
-    def _from_pretrained(
-        cls, *, model_id: str, config: RcanConfig | None = None, map_location: str = "cpu", **hub: Any
-    ) -> "Rcan":
-        from srgrid.models import weights
-
-        if Path(model_id).is_dir():
-            file = Path(model_id) / "model.safetensors"
-        else:
-            file = Path(hf_hub_download(repo_id=model_id, filename="model.safetensors", **hub))
-        return weights.load_beside(file, config).to(map_location)
-
-
-def from_tensors(config: RcanConfig, values: Mapping[str, Tensor], source: str) -> Rcan:
-    """The network of a config holding `values`, in fp32 on the CPU, ready for inference.
-
-    Raises SrgridError, before anything of that size is made, if the config does not describe these tensors.
-    """
-    blocks = config.groups * config.blocks
-    # Each block has two 3x3 convolutions among its tensors: what the config asks for at least.
-    if blocks > len(values) or 18 * blocks * config.features**2 > sum(tensor.numel() for tensor in values.values()):
-        raise SrgridError(
-            f"{source}: the weights do not fit the model: {shown(asdict(config))} is a larger network than its"
-            f" {len(values)} tensors make up"
-        )
-    with torch.device("meta"):
-        model = Rcan(config)
-    tensors.fit(model, values, source)
-    return model.eval()
+def precisions(model: Rcan) -> tuple[Computed, ...]:
+    """What the network may compute in: bf16 not where a mean far beyond the image's own range is shifted in."""
+    assert model.sub_mean.bias is not None
+    if model.sub_mean.bias.is_meta:
+        return ("fp32",)
+    safe = bool(model.sub_mean.bias.abs().max() <= model.config.rgb_range)
+    return ("fp32", "bf16") if safe else ("fp32",)
 
 
 def _conv(inputs: int, outputs: int) -> nn.Conv2d:

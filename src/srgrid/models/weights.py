@@ -1,111 +1,54 @@
-"""Weights files: safetensors whose header holds what the model is and how it came to be.
+"""Weights files: safetensors whose header holds what the model is and how it came to be (`WeightsRecord`).
 
-The same weights and provenance always give the same bytes.
+The same weights and record always give the same bytes.
 """
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
+from torch import Tensor, nn
 
 from srgrid.errors import SrgridError
-from srgrid.models import container, rcan, tensors
-from srgrid.models.rcan import Rcan
-from srgrid.networks import RcanConfig
+from srgrid.models.architecture import shown
+from srgrid.models.record import HEADER, WeightsRecord
+from srgrid.models.tensors import fit, write
+from srgrid.networks import ARCHITECTURES
 
-HEADER = "srgrid"
 DTYPES = {"fp16": torch.float16, "fp32": torch.float32}
 
 
-def save(
-    path: Path, model: Rcan, *, name: str, provenance: dict[str, Any], dtype: Literal["fp16", "fp32"] = "fp32"
-) -> None:
-    """Write a model to one file, atomically. The mean shift stays fp32: it is a constant, not a weight.
+def save(path: Path, module: nn.Module, record: WeightsRecord, dtype: str = "fp32") -> None:
+    """Write a module and its record to one file, atomically. What is a constant stays fp32 (`Architecture.exact`).
 
-    `provenance` is any JSON value; leave wall times out of it if files are to be compared byte by byte.
+    Leave wall times out of the record's provenance if files are to be compared byte by byte.
     """
     if dtype not in DTYPES:
         raise SrgridError(f"dtype {dtype!r}: choose one of {', '.join(DTYPES)}")
-    header = {"architecture": "rcan", "name": name, "config": asdict(model.config), "provenance": provenance}
+    exact = ARCHITECTURES[record.architecture].exact
     state = {
-        key: value.to(torch.float32 if "_mean." in key else DTYPES[dtype]) for key, value in model.state_dict().items()
+        name: value.to(torch.float32 if name.startswith(exact) else DTYPES[dtype])
+        for name, value in module.state_dict().items()
     }
-    tensors.write(Path(path), state, {HEADER: json.dumps(header, sort_keys=True)})
+    write(Path(path), state, {HEADER: record.header()})
 
 
-def load(path: str | Path, scale: int | None = None) -> Rcan:
-    """Build the model a weights file holds, in fp32 on the CPU, ready for inference.
+def fill(record: WeightsRecord, values: Mapping[str, Tensor], source: str) -> nn.Module:
+    """The module that a record tells of, holding `values`, in fp32 on the CPU, ready for inference.
 
-    Raises SrgridError if the file is missing, torn, not ours, of an unknown architecture, does not fit, holds values
-    that are not finite, or was made for another scale than the one asked for.
+    Raises SrgridError, before anything of that size is made, if these tensors cannot be that network's.
     """
-    return of_content(container.read(Path(path)), scale)
-
-
-def load_beside(path: Path, config: RcanConfig | None) -> Rcan:
-    """As `load`, of a hub folder's model.safetensors; `config` is its config.json, needed if the file has no header.
-
-    Raises SrgridError if the two disagree.
-    """
-    content = container.read(path)
-    if HEADER in content.metadata:
-        model = of_content(content)
-        if config not in (None, model.config):
-            raise SrgridError(f"{path}: the weights, by their header, do not fit the config.json beside them")
-        return model
-    if config is None:
-        raise SrgridError(f"{path}: has neither srgrid's header nor a config.json beside it")
-    return _signed(rcan.from_tensors(config, content.tensors, str(path)), content)
-
-
-def of_content(content: container.Content, scale: int | None = None) -> Rcan:
-    """As `load`, of a file that is read already."""
-    path = content.path
-    header = _header(content)
-    config = _config(path, header)
-    if scale is not None and scale != config.scale:
-        raise SrgridError(f"{path}: built for scale {config.scale}, not {scale}; give the file made for scale {scale}")
-    model = _signed(rcan.from_tensors(config, content.tensors, str(path)), content)
-    model.name = header["name"]
-    model.provenance = header["provenance"]
-    return model
-
-
-def _signed(model: Rcan, content: container.Content) -> Rcan:
-    model.file, model.sha256 = content.path.name, content.sha256
-    return model
-
-
-def _header(content: container.Content) -> dict[str, Any]:
-    path = content.path
-    try:
-        header = json.loads(content.metadata[HEADER])
-    except (KeyError, ValueError, RecursionError):
+    kind = ARCHITECTURES[record.architecture]
+    count, numbers = kind.least(record.config)
+    if count > len(values) or numbers > sum(tensor.numel() for tensor in values.values()):
         raise SrgridError(
-            f"{path}: a {content.kind} file without srgrid's header; it does not say what model it is"
-        ) from None
-    if not isinstance(header, dict):
-        raise SrgridError(f"{path}: its header is no JSON object; fetch or train it again")
-    full = {"name": "", "provenance": {}, "config": {}} | header
-    for key, kind in (("name", str), ("provenance", dict), ("config", dict)):
-        if not isinstance(full[key], kind):
-            raise SrgridError(f"{path}: its header's {key} is no {kind.__name__}; fetch or train it again")
-    return full
-
-
-def _config(path: Path, header: dict[str, Any]) -> RcanConfig:
-    if header.get("architecture") != "rcan":
-        raise SrgridError(
-            f"{path}: unknown model architecture {str(header.get('architecture'))[:80]!r}; this srgrid knows 'rcan'"
+            f"{source}: the weights do not fit the model: {shown(asdict(record.config))} is a larger network than its"
+            f" {len(values)} tensors make up"
         )
-    given = header["config"]
-    if set(given) != {field.name for field in fields(RcanConfig)}:
-        raise SrgridError(f"{path}: its header's model config has the wrong keys: {', '.join(sorted(given))[:200]}")
-    try:
-        return RcanConfig(**given)
-    except SrgridError as error:
-        raise SrgridError(f"{path}: its header's model config: {error}") from None
+    with torch.device("meta"):
+        module = kind.build(record.config)
+    fit(module, values, source)
+    return module.eval()

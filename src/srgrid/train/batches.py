@@ -17,7 +17,7 @@ from torch import Tensor
 
 from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
-from srgrid.models.inference import free_memory
+from srgrid.models.devices import free_memory
 from srgrid.train.recipes import TrainConfig
 
 Ints = npt.NDArray[np.int64]

@@ -15,9 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srgrid.errors import SrgridError
-from srgrid.models import build, weights
-from srgrid.models.inference import autocast
-from srgrid.models.rcan import Rcan
+from srgrid.models.loading import build, load
+from srgrid.models.network import Network
+from srgrid.models.run import autocast
+from srgrid.networks import ARCHITECTURES
 from srgrid.train.muon import Muon, suits
 from srgrid.train.recipes import TrainConfig
 from srgrid.train.team import Team
@@ -27,34 +28,35 @@ _COMPILE_PAYS_MINUTES = 8
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names in glibc's malloc.h
 
 
-def fresh(name: str, scale: int, seed: int, init: Path | None) -> Rcan:
-    """A model with weights drawn from the seed, or its trunk (at the same scale, all of it) taken from `init`.
+def fresh(name: str, scale: int, seed: int, init: Path | None) -> Network:
+    """A network with weights drawn from the seed, or its trunk (at the same scale, all of it) taken from `init`.
 
-    Raises SrgridError if the weights in `init` belong to a network of another size.
+    Raises SrgridError if the weights in `init` belong to a network of another kind or size.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = build(name, scale)
+        network = build(name, scale)
     if init is None:
-        return model
-    source = weights.load(init)
-    if replace(source.config, scale=scale) != model.config:
-        raise SrgridError(f"{init}: holds a {source.name or 'model'} of another size; it cannot start {name}")
-    same = source.config.scale == scale
-    taken = {key: value for key, value in source.state_dict().items() if same or not key.startswith("tail.")}
-    model.load_state_dict(taken, strict=False)
-    return model
+        return network
+    start = load(init, None)
+    if (start.architecture, replace(start.config, scale=scale)) != (network.architecture, network.config):
+        raise SrgridError(f"{init}: holds a {start.name or 'model'} of another size; it cannot start {name}")
+    left = ARCHITECTURES[network.architecture].scaled if start.scale != scale else ()
+    taken = {key: value for key, value in start.module.state_dict().items() if not key.startswith(left)}
+    network.module.load_state_dict(taken, strict=False)
+    return network
 
 
 class Learner:
     """Model, average and optimiser on the team's device."""
 
-    def __init__(self, model: Rcan, config: TrainConfig, team: Team) -> None:
+    def __init__(self, network: Network, config: TrainConfig, team: Team) -> None:
         self.config, self.device = config, team.device
         if team.device.type == "cpu":
             _keep_freed_memory()
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
-        self.model = model.to(team.device).to(memory_format=layout).train()  # type: ignore[call-overload]
+        self.network = network.to(team.device)
+        self.model = network.module.to(memory_format=layout).train()  # type: ignore[call-overload]
         self.average = copy.deepcopy(self.model).requires_grad_(False).eval()
         self._trained = [p for p in self.model.parameters() if p.requires_grad]
         pairs = zip(self.model.parameters(), self.average.parameters(), strict=True)
@@ -65,11 +67,16 @@ class Learner:
             torch.set_float32_matmul_precision("high")
             torch.backends.cudnn.benchmark = True
 
+    @property
+    def averaged(self) -> Network:
+        """The network with the averaged weights, which are validated and exported."""
+        return replace(self.network, module=self.average)
+
     def step(self, number: int, lr: Tensor, hr: Tensor, rate: float) -> Tensor:
         """One optimiser step on a batch at learning rate `rate`; returns the L1 loss."""
         for optimiser in self.optimisers:
             optimiser.param_groups[0]["lr"] = rate
-        with autocast(self.model, self.device, self.config.precision):
+        with autocast(self.network, self.device, self.config.precision):
             sr = self._forward(lr)
         loss = F.l1_loss(sr, hr)
         self.model.zero_grad(set_to_none=True)

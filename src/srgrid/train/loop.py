@@ -18,11 +18,11 @@ import torch
 from srgrid import provenance
 from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
 from srgrid.metrics import METRICS, measure
-from srgrid.models import weights
-from srgrid.models.inference import NotFiniteError, to_uint8, upscale_float, uses_bf16
-from srgrid.models.rcan import Rcan
+from srgrid.models.architecture import Computed
+from srgrid.models.network import Network
+from srgrid.models.record import TrainingRecord
+from srgrid.models.run import NotFiniteError, computed_in, to_uint8, upscale_float
 from srgrid.models.tensors import first_not_finite
 from srgrid.settings import Precision
 from srgrid.train.batches import Planner, Source, source, split
@@ -77,22 +77,19 @@ def train(
             raise SrgridError(f"{pack_path}: packed for scale {pack.scale}, not {scale}; pack the images again")
         training, held_out = split(pack, recipe.held_out)
         planner = Planner(pack, training, recipe)
-        model = fresh(model_name, scale, recipe.seed, init)
-        origin = _origin(model_name, model, pack, held_out, recipe, init)
+        network = fresh(model_name, scale, recipe.seed, init)
+        origin = _origin(network, pack, held_out, recipe, init)
         state = State(Path(state_dir), _identity(origin))
         with state.locked() if team.leads else contextlib.nullcontext():
-            recipe = _settle_precision(recipe, model, state, team)
+            recipe = _settle_precision(recipe, network, state, team)
+            learner = Learner(network, recipe, team)
             origin |= {"recipe": state.identity["recipe"]}
-            learner = Learner(model, recipe, team)
-            progress = _resume(state, learner, team)
-            progress.sessions += 1
-            if not progress.done:
-                batches = source(pack, planner, team.device, team.share(recipe.batch))
-                session = Session(recipe, team, stop, state, learner, progress, started)
+            session = Session(recipe, team, stop, state, learner, _resume(state, learner, team), started)
+            if not session.progress.done:
                 session.steps = _budget(recipe, planner)
-                with Line(f"train {model_name} x{scale}", quiet=not team.leads) as line:
-                    _loop(session, batches, pack, held_out, line)
-            return _finish(state, learner, progress, origin, out_path, team)
+                session.validation = (pack, held_out)
+                _loop(session, source(pack, planner, team.device, team.share(recipe.batch)))
+            return _finish(session, origin, out_path)
 
 
 @dataclass
@@ -107,6 +104,13 @@ class Session:
     progress: Progress
     started: float
     steps: int | None = None
+    validation: tuple[Pack, list[int]] | None = None  # a pack, and which of its images are held out
+    log: Log | None = None  # of process 0 alone
+
+    def __post_init__(self) -> None:
+        self.progress.sessions += 1
+        self.total = torch.tensor(self.progress.loss, dtype=torch.float64, device=self.team.device)
+        self.shown = (self.progress.step, time.monotonic())
 
     def seconds(self) -> float:
         """Seconds of training so far, this session's included."""
@@ -118,11 +122,29 @@ class Session:
             return self.progress.step / self.steps
         return self.seconds() / (60 * (self.recipe.minutes or math.inf))
 
+    def go_on(self) -> float:
+        """The share used up, for all processes; below 1 there is a step to do.
+
+        Raises Interrupted, after a checkpoint, when a signal came in.
+        """
+        used, signum = self.team.agree(self.used(), self.stop.signum)
+        at = self.progress
+        if used >= 1 and not at.step:
+            raise SrgridError(
+                f"training budget: {self.recipe.minutes} minutes were over before the first step; give more"
+            )
+        if used < 1 and signum:
+            self.checkpoint()
+            name = signal.Signals(int(signum)).name
+            raise Interrupted(int(signum), f"stopped by {name} at step {at.step}; the same command goes on from there")
+        return used
+
     def require_finite(self) -> None:
         """Raise SrgridError if the training has diverged: a loss, a weight or a momentum is not finite.
 
         On a GPU this waits for the device: for validations, checkpoints and the end, not for every step.
         """
+        self.progress.loss = float(self.total)
         bad = None if math.isfinite(self.progress.loss) else "the loss"
         if bad := bad or first_not_finite(floats(self.learner.content())):
             raise self.diverged(f"{bad} is not finite")
@@ -142,75 +164,72 @@ class Session:
             now = asdict(self.progress) | {"seconds": self.seconds()}
             self.state.save(now | self.learner.content())
 
+    def show(self, line: Line) -> None:
+        """Show where the training is, now and then."""
+        if not line.due():
+            return
+        step, now = self.progress.step, time.monotonic()
+        speed = (step - self.shown[0]) * self.recipe.batch / (now - self.shown[1])
+        summed = step % self.recipe.log_every or self.recipe.log_every
+        line.show(step, self.used(), speed, float(self.total) / summed, self.progress.psnr)
+        self.shown = (step, now)
 
-def _loop(session: Session, batches: Source, pack: Pack, held_out: list[int], line: Line) -> None:
-    recipe, team, learner, at = session.recipe, session.team, session.learner, session.progress
-    log = Log(session.state.folder, at.step, recipe.tensorboard) if team.leads else None
-    total = torch.tensor(at.loss, dtype=torch.float64, device=team.device)
-    shown = (at.step, time.monotonic())
-    while True:
-        used, signum = team.agree(session.used(), session.stop.signum)
-        if used >= 1 and not at.step:
-            raise SrgridError(f"training budget: {recipe.minutes} minutes were over before the first step; give more")
-        if used >= 1:
-            break
-        if signum:
-            at.loss = float(total)
-            session.checkpoint()
-            name = signal.Signals(int(signum)).name
-            raise Interrupted(int(signum), f"stopped by {name} at step {at.step}; the same command goes on from there")
-        rate = lr_at(recipe, used)
-        total += learner.step(at.step, *batches(at.step), rate)
-        at.step += 1
-
-        if line.due():
-            now = time.monotonic()
-            speed = (at.step - shown[0]) * recipe.batch / (now - shown[1])
-            summed = at.step % recipe.log_every or recipe.log_every
-            line.show(at.step, session.used(), speed, float(total) / summed, at.psnr)
-            shown = (at.step, now)
-        if at.step % recipe.log_every == 0:
-            loss = team.mean(total) / recipe.log_every
-            total.zero_()
-            if not math.isfinite(loss):
-                raise session.diverged(f"loss {loss}")
-            if log:
-                log.add(at.step, session.seconds(), loss=loss, lr=rate)
-        if at.step % recipe.validate_every == 0:
-            at.loss = float(total)
-            _validate(session, pack, held_out, log)
-        if at.step % recipe.checkpoint_every == 0:
-            at.loss = float(total)
-            session.checkpoint()
-
-    at.loss = float(total)
-    if at.step % recipe.validate_every:
-        _validate(session, pack, held_out, log)
-    at.done = True
-    session.checkpoint()
-    at.seconds = session.seconds()
-    line.say(f"{at.step} steps in {at.seconds:.0f} s" + (f", PSNR {at.psnr:.2f} dB" if at.psnr is not None else ""))
-    if log:
-        log.close()
+    def note(self, rate: float) -> None:
+        """Log the mean loss since the last time. Raises SrgridError if it is not finite."""
+        loss = self.team.mean(self.total) / self.recipe.log_every
+        self.total.zero_()
+        if not math.isfinite(loss):
+            raise self.diverged(f"loss {loss}")
+        if self.log:
+            self.log.add(self.progress.step, self.seconds(), loss=loss, lr=rate)
 
 
-def _validate(session: Session, pack: Pack, held_out: list[int], log: Log | None) -> None:
-    at, average = session.progress, session.learner.average
+def _loop(session: Session, batches: Source) -> None:
+    recipe, learner, at = session.recipe, session.learner, session.progress
+    team, label = session.team, f"train {learner.network.name} x{learner.network.scale}"
+    session.log = Log(session.state.folder, at.step, recipe.tensorboard) if team.leads else None
+    with Line(label, quiet=not team.leads) as line:
+        while (used := session.go_on()) < 1:
+            rate = lr_at(recipe, used)
+            session.total += learner.step(at.step, *batches(at.step), rate)
+            at.step += 1
+
+            session.show(line)
+            if at.step % recipe.log_every == 0:
+                session.note(rate)
+            if at.step % recipe.validate_every == 0:
+                _validate(session)
+            if at.step % recipe.checkpoint_every == 0:
+                session.checkpoint()
+
+        if at.step % recipe.validate_every:
+            _validate(session)
+        at.done = True
+        session.checkpoint()
+        at.seconds = session.seconds()
+        line.say(f"{at.step} steps in {at.seconds:.0f} s" + (f", PSNR {at.psnr:.2f} dB" if at.psnr is not None else ""))
+    if session.log:
+        session.log.close()
+
+
+def _validate(session: Session) -> None:
+    at, network = session.progress, session.learner.averaged
     session.require_finite()
-    if not held_out or not session.team.leads:
+    pack, held_out = session.validation or (None, [])
+    if pack is None or not held_out or not session.team.leads:
         return
     try:
-        at.psnr = validate(average, pack, held_out, session.recipe.precision)
+        at.psnr = validate(network, pack, held_out, session.recipe.precision)
     except NotFiniteError as error:
         raise session.diverged(str(error)) from None
-    if log:
-        log.add(at.step, session.seconds(), psnr=at.psnr)
+    if session.log:
+        session.log.add(at.step, session.seconds(), psnr=at.psnr)
     if at.best is None or at.psnr > at.best:
         at.best = at.psnr
-        session.state.save_best({"step": at.step, "psnr": at.psnr, "average": average.state_dict()})
+        session.state.save_best({"step": at.step, "psnr": at.psnr, "average": network.module.state_dict()})
 
 
-def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision = "auto") -> float:
+def validate(network: Network, pack: Pack, indices: list[int], precision: Precision = "auto") -> float:
     """Mean PSNR in dB (protocol rgb8) of the middle of the given images of a pack."""
     found: list[float] = []
     for index in indices:
@@ -219,19 +238,19 @@ def validate(model: Rcan, pack: Pack, indices: list[int], precision: Precision =
         height, width = (min(n, _VALIDATED_SIDE) for n in lr.shape[:2])
         part = np.ascontiguousarray(lr[top : top + height, left : left + width])
         truth = hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
-        sr = to_uint8(upscale_float(model, [part], precision=precision, names=[pack.entries[index].name])[0])
+        sr = to_uint8(upscale_float(network, [part], precision=precision, names=[pack.entries[index].name])[0])
         found += measure(sr, np.ascontiguousarray(truth), scale, "rgb8", [METRICS["psnr"]], rgb=True).values()
     # The last bits depend on how many threads BLAS sums with; the weights' header, which holds this, must not.
     return round(float(np.mean(found)), 6)
 
 
 def _origin(
-    name: str, model: Rcan, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
+    network: Network, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
 ) -> dict[str, Any]:
     """What decides the weights, and goes into their header."""
     return {
-        "model": name,
-        "config": asdict(model.config),
+        "model": network.name,
+        "config": asdict(network.config),
         "recipe": recipe.identity(),
         "data": {
             "sha256": pack.digest,
@@ -251,14 +270,14 @@ def _identity(origin: dict[str, Any]) -> dict[str, Any]:
     return origin | {"data": kept}
 
 
-def _settle_precision(recipe: TrainConfig, model: Rcan, state: State, team: Team) -> TrainConfig:
+def _settle_precision(recipe: TrainConfig, network: Network, state: State, team: Team) -> TrainConfig:
     """The recipe with "auto" resolved, which goes into the state's identity: for all processes as process 0 sees it.
 
     A training that was begun under the other precision, perhaps on another machine, goes on under that one: "auto"
     asks for none.
     """
-    precisions: tuple[Precision, Precision] = ("fp32", "bf16")
-    wanted = precisions[uses_bf16(model, team.device, recipe.precision)]
+    precisions: tuple[Computed, Computed] = ("fp32", "bf16")
+    wanted = computed_in(network, team.device, recipe.precision)
     identities = {p: state.identity | {"recipe": recipe.identity(p)} for p in precisions}
     other = next(p for p in precisions if p != wanted)
     moved = team.leads and not state.holds(identities[wanted]) and state.holds(identities[other])
@@ -319,40 +338,42 @@ def _take_best(state: State, learner: Learner) -> tuple[int, float]:
         ) from None
 
 
-def _finish(
-    state: State, learner: Learner, progress: Progress, origin: dict[str, Any], out: Path, team: Team
-) -> dict[str, Any]:
+def _finish(session: Session, origin: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Write the weights and, beside them, what was measured; returns the summary."""
+    progress, learner, team = session.progress, session.learner, session.team
     exported, psnr = progress.step, progress.psnr
-    if learner.config.export == "best":
-        exported, psnr = _take_best(state, learner)
+    if session.recipe.export == "best":
+        exported, psnr = _take_best(session.state, learner)
     summary = {"steps": progress.step, "exported_step": exported, "psnr": psnr}
     if team.leads:
         made = origin | summary
-        weights.save(out, learner.average, name=origin["model"], provenance=made, dtype=learner.config.dtype)
-        measured = {
-            "seconds": round(progress.seconds, 3),
-            "images_per_second": round(progress.step * learner.config.batch / max(progress.seconds, 1e-9), 3),
-            "sessions": progress.sessions,
-            "processes": team.size,
-            "device": str(team.device),
-            "threads": torch.get_num_threads(),
-            "hardware": provenance.hardware(),
-            "precision": learner.config.precision,
-            "compile": learner.config.compile,
-            "channels_last": learner.config.channels_last,
-            "peak_gpu_bytes": torch.cuda.max_memory_allocated() if team.device.type == "cuda" else None,
-        }
-        record = {
-            "weights_sha256": provenance.file_digest(out),
-            "training": made,
-            "measured": measured,
-            "versions": provenance.versions(),
-            "commit": provenance.commit(),
-        }
-        with staged_file(out.with_suffix(".json")) as staged:
-            staged.write_text(json.dumps(record, indent=1, sort_keys=True) + "\n")
+        replace(learner.averaged, provenance=made).save(out, session.recipe.dtype)
+        TrainingRecord(
+            weights_sha256=provenance.file_digest(out),
+            training=made,
+            measured=_measured(session),
+            versions=provenance.versions(),
+            commit=provenance.commit(),
+        ).write(out)
     team.agree(0.0)
     return summary | {"seconds": progress.seconds, "weights": str(out)}
+
+
+def _measured(session: Session) -> dict[str, Any]:
+    progress, recipe, team = session.progress, session.recipe, session.team
+    return {
+        "seconds": round(progress.seconds, 3),
+        "images_per_second": round(progress.step * recipe.batch / max(progress.seconds, 1e-9), 3),
+        "sessions": progress.sessions,
+        "processes": team.size,
+        "device": str(team.device),
+        "threads": torch.get_num_threads(),
+        "hardware": provenance.hardware(),
+        "precision": recipe.precision,
+        "compile": recipe.compile,
+        "channels_last": recipe.channels_last,
+        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if team.device.type == "cuda" else None,
+    }
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from srgrid.errors import SrgridError
+from srgrid.models.devices import choose
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,7 @@ class Team:
 def gathered(device: str) -> Iterator[Team]:
     """The team this process belongs to, taken from torchrun's environment; torn down at the end."""
     size, rank, local = (int(os.environ.get(key, default)) for key, default in _TORCHRUN)
-    chosen = _device(device, local)
+    chosen = choose(device, local)
     if size == 1:
         yield Team(0, 1, chosen)
         return
@@ -76,17 +77,3 @@ def gathered(device: str) -> Iterator[Team]:
 
 
 _TORCHRUN = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
-
-
-def _device(name: str, local: int) -> torch.device:
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise SrgridError(f"device {name!r}: unknown; give auto, cpu, cuda or cuda:N") from None
-    if device.type == "cuda":
-        if not torch.cuda.is_available():
-            raise SrgridError(f"device {name!r}: torch sees no GPU here; give cpu, or install torch with CUDA")
-        return device if device.index is not None else torch.device("cuda", local)
-    return device

@@ -1,4 +1,6 @@
-"""Inference on real photographs: tiles, precision, self-ensemble, memory."""
+"""Running on real photographs: tiles, precision, self-ensemble, memory."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -7,15 +9,16 @@ from PIL import Image
 from skimage import data
 
 from srgrid.errors import SrgridError
-from srgrid.models import build, inference
+from srgrid.models import Network, build, run
 
 
 def _model(name: str, scale: int):
     """Fresh weights with the attention branches set to matter, so that a wrong pooled mean shows."""
     torch.manual_seed(0)
-    model = build(name, scale).eval()
+    model = build(name, scale)
+    model.module.eval()
     with torch.no_grad():
-        for key, value in model.named_parameters():
+        for key, value in model.module.named_parameters():
             if ".ca." in key or "conv_du" in key:
                 value.mul_(8)
     return model
@@ -26,8 +29,8 @@ def _model(name: str, scale: int):
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 def test_tiles_give_the_whole_image_to_within_one_level(name, scale, side, precision):
     model, image = _model(name, scale), data.astronaut()[60:170, 150:290]
-    whole = inference.upscale_float(model, [image], precision=precision)[0]
-    tiles = inference.upscale_float(model, [image], tile=side, precision=precision)[0]
+    whole = run.upscale_float(model, [image], precision=precision)[0]
+    tiles = run.upscale_float(model, [image], tile=side, precision=precision)[0]
     assert whole.std() > 10
     assert np.abs(whole - tiles).max() < (0.01 if precision == "fp32" else 1)
 
@@ -35,50 +38,51 @@ def test_tiles_give_the_whole_image_to_within_one_level(name, scale, side, preci
 def test_cutting_the_image_up_before_the_network_is_not_the_same():
     """Why tiles are made inside the network: the attention's means would be another crop's."""
     model, image = _model("rcan-bam-s", 2), data.astronaut()[60:188, 150:278]
-    whole = inference.upscale_float(model, [image], precision="fp32")[0]
-    corner = inference.upscale_float(model, [image[:64, :64]], precision="fp32")[0]
+    whole = run.upscale_float(model, [image], precision="fp32")[0]
+    corner = run.upscale_float(model, [image[:64, :64]], precision="fp32")[0]
     assert np.abs(whole[:64, :64] - corner[:64, :64]).max() > 0.1
 
 
 def test_bf16_stays_close_to_fp32():
     model, image = _model("rcan-bam-s", 4), data.chelsea()[100:164, 100:180]
-    a, b = (inference.upscale_float(model, [image], precision=p)[0] for p in ("fp32", "bf16"))
+    a, b = (run.upscale_float(model, [image], precision=p)[0] for p in ("fp32", "bf16"))
     assert 0 < np.abs(a - b).mean() < 0.25
 
 
 def test_bf16_is_refused_where_it_would_ruin_the_image():
     model = build("rcan-bam-xs", 2)
     with torch.no_grad():
-        model.sub_mean.bias.mul_(255)
+        model.module.sub_mean.bias.mul_(255)
+    model = Network.of(model.module, model.record)
     image = data.coffee()[:40, :40]
-    assert inference.upscale_array(model, image, precision="auto").shape == (80, 80, 3)
+    assert run.upscale_array(model, image, precision="auto").shape == (80, 80, 3)
     with pytest.raises(SrgridError, match="use fp32"):
-        inference.upscale_array(model, image, precision="bf16")
+        run.upscale_array(model, image, precision="bf16")
     with pytest.raises(SrgridError, match="int8"):
-        inference.upscale_array(model, image, precision="int8")
+        run.upscale_array(model, image, precision="int8")
 
 
 def test_self_ensemble_commutes_with_turning_the_image():
     model, image = _model("rcan-bam-xs", 2), data.coffee()[50:90, 60:110]
-    plain = inference.upscale_float(model, [image], ensemble=True, precision="fp32")[0]
-    turned = inference.upscale_float(model, [np.rot90(image[:, ::-1]).copy()], ensemble=True, precision="fp32")[0]
+    plain = run.upscale_float(model, [image], ensemble=True, precision="fp32")[0]
+    turned = run.upscale_float(model, [np.rot90(image[:, ::-1]).copy()], ensemble=True, precision="fp32")[0]
     np.testing.assert_allclose(np.rot90(turned, -1)[:, ::-1], plain, atol=2e-3)
-    single = inference.upscale_float(model, [image], precision="fp32")[0]
+    single = run.upscale_float(model, [image], precision="fp32")[0]
     assert np.abs(single - plain).max() > 0.1
 
 
 def test_a_batch_is_its_images_one_by_one():
     model = _model("rcan-bam-xs", 3)
     images = [data.astronaut()[:40, :50], data.chelsea()[:40, :50], data.camera()[:40, :50]]
-    batch = inference.upscale_float(model, images, precision="fp32")
+    batch = run.upscale_float(model, images, precision="fp32")
     for image, together in zip(images, batch, strict=True):
-        np.testing.assert_allclose(inference.upscale_float(model, [image], precision="fp32")[0], together, atol=1e-3)
+        np.testing.assert_allclose(run.upscale_float(model, [image], precision="fp32")[0], together, atol=1e-3)
 
 
 def test_grey_in_grey_out_as_the_mean_of_three_channels():
     model, grey = _model("rcan-bam-xs", 2), data.camera()[:40, :50]
-    colour = inference.upscale_float(model, [np.repeat(grey[..., None], 3, axis=2)])[0]
-    alone = inference.upscale_float(model, [grey])[0]
+    colour = run.upscale_float(model, [np.repeat(grey[..., None], 3, axis=2)])[0]
+    alone = run.upscale_float(model, [grey])[0]
     assert alone.shape == (80, 100)
     np.testing.assert_array_equal(alone, colour.mean(axis=2))
 
@@ -96,42 +100,46 @@ def test_the_kind_of_image_comes_back():
         model.upscale(np.zeros((4, 4, 2), np.uint8))
 
 
-def test_out_of_memory_falls_back_to_smaller_tiles(monkeypatch):
+def test_out_of_memory_falls_back_to_smaller_tiles():
     model, image = _model("rcan-bam-xs", 2), data.astronaut()[:100, :130]
-    expected = inference.upscale_float(model, [image], precision="fp32")[0]
+    expected = run.upscale_float(model, [image], precision="fp32")[0]
     tried = []
-    real = inference.tiled
+    real = model.tiler.run
 
-    def short_of_memory(model, x, side):
+    def short_of_memory(module, x, side):
         tried.append(side)
         if side > 40:
             raise torch.OutOfMemoryError("tried to allocate too much")
-        return real(model, x, side)
+        return real(module, x, side)
 
-    monkeypatch.setattr(inference, "tiled", short_of_memory)
-    out = inference.upscale_float(model, [image], tile=96, precision="fp32")[0]
+    model = replace(model, tiler=replace(model.tiler, run=short_of_memory))
+    out = run.upscale_float(model, [image], tile=96, precision="fp32")[0]
     assert tried == [96, 48, 32]
     np.testing.assert_allclose(out, expected, atol=0.01)
-    monkeypatch.setattr(inference, "tiled", lambda *a: (_ for _ in ()).throw(torch.OutOfMemoryError("no")))
+
+    def no_memory(*_):
+        raise torch.OutOfMemoryError("no")
+
+    model = replace(model, tiler=replace(model.tiler, run=no_memory))
     with pytest.raises(SrgridError, match="not enough memory"):
-        inference.upscale_float(model, [image], tile=96)
+        run.upscale_float(model, [image], tile=96)
 
 
 def test_tile_size_follows_free_memory(monkeypatch):
     model, x = build("rcan-bam", 4), torch.zeros(1, 3, 500, 700)
-    monkeypatch.setattr(inference, "free_memory", lambda device: 64 << 30)
-    assert inference.largest_tile(model, x) == 700
-    monkeypatch.setattr(inference, "free_memory", lambda device: 1 << 30)
-    assert 32 <= inference.largest_tile(model, x) < 300
+    monkeypatch.setattr(run, "free_memory", lambda device: 64 << 30)
+    assert run.largest_tile(model.tiler, model.config, x) == 700
+    monkeypatch.setattr(run, "free_memory", lambda device: 1 << 30)
+    assert 32 <= run.largest_tile(model.tiler, model.config, x) < 300
     with pytest.raises(SrgridError, match="smallest tile"):
-        inference.upscale_float(model, [data.coffee()[:40, :40]], tile=8)
+        run.upscale_float(model, [data.coffee()[:40, :40]], tile=8)
 
 
 @pytest.mark.gpu
 def test_gpu_agrees_with_cpu():
     model, image = _model("rcan-bam-s", 4), data.astronaut()[:100, :130]
-    cpu = inference.upscale_float(model, [image], precision="fp32")[0]
-    model.cuda()
+    cpu = run.upscale_float(model, [image], precision="fp32")[0]
+    model.to("cuda")
     for tile in (None, 48):
-        gpu = inference.upscale_float(model, [image], tile=tile, precision="fp32")[0]
+        gpu = run.upscale_float(model, [image], tile=tile, precision="fp32")[0]
         assert np.abs(gpu - cpu).max() < 1

@@ -1,0 +1,98 @@
+"""Where a model is: a name, a weights file, a folder or a hub id, told without reading a tensor or importing torch."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from srgrid.errors import SrgridError
+from srgrid.models.record import WeightsRecord
+from srgrid.networks import names
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+"""What a hub's repository calls them."""
+
+# A name that ends so means a file, even if it is not there.
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
+
+
+@dataclass(frozen=True)
+class Located:
+    """What a text that means a model turned out to be."""
+
+    source: str  # as it was given
+    kind: Literal["name", "file", "folder", "hub"]
+    file: Path | None  # the weights; None of a hub id, whose files are fetched when it is loaded
+    config: Path | None = None  # config.json beside them, if there is one
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that the model is read from."""
+        return tuple(file for file in (self.file, self.config) if file is not None)
+
+    def record(self) -> WeightsRecord | None:
+        """What the file says of itself, if it is one of srgrid's own; read anew each time.
+
+        Raises SrgridError if its header is damaged.
+        """
+        return None if self.file is None else WeightsRecord.of_file(self.file)
+
+    def scale(self) -> int | None:
+        """The scale that the file was made for, if it is one of srgrid's own."""
+        record = self.record()
+        return None if record is None else int(record.config.scale)
+
+
+def folder() -> Path:
+    """Where named weights are looked up: $SRGRID_MODELS, else `models/` of the checkout, else of the installation."""
+    if given := os.environ.get("SRGRID_MODELS"):
+        return Path(given)
+    checkout = Path(__file__).parents[3]
+    if (checkout / "pyproject.toml").is_file():
+        return checkout / "models"
+    return Path(sysconfig.get_path("data")) / "share/srgrid/models"
+
+
+def locate(source: str | Path, scale: int | None = None) -> Located:
+    """Which files a model is read from. Looks at names of files alone; nothing is fetched.
+
+    source: a name (`srgrid.networks.names()`), a weights file of ours or of another project, a local folder with
+    `model.safetensors` or super-image's `pytorch_model_<scale>x.pt`, or a hub id.
+    scale: which file is meant, of a name or of super-image's folder (4 if it is not said).
+    Raises SrgridError if it is none of these, or there is no such file.
+    """
+    path, name = Path(source), str(source)
+    if name in names():
+        file = folder() / f"{name}_x{scale or 4}.safetensors"
+        if not file.is_file():
+            hint = "train it, or set SRGRID_MODELS"
+            raise SrgridError(f"model {name!r}: no weights for scale {scale or 4} ({file}); {hint}")
+        return Located(name, "name", file)
+    if path.is_dir():
+        return _in_folder(path, scale)
+    if path.exists():
+        return Located(name, "file", path)
+    if path.suffix in _SUFFIXES:
+        raise SrgridError(f"{path}: there is no such weights file")
+    if name.count("/") == 1 and not name.startswith((".", "/", "~")):
+        return Located(name, "hub", None)
+    raise SrgridError(f"model {name!r}: neither a known name ({', '.join(names())}) nor a file, folder or hub id")
+
+
+def of_scale(scale: int) -> str:
+    """The name of super-image's checkpoint of a scale."""
+    return f"pytorch_model_{scale}x.pt"
+
+
+def _in_folder(path: Path, scale: int | None) -> Located:
+    if (path / WEIGHTS).is_file():
+        config = path / CONFIG
+        return Located(str(path), "folder", path / WEIGHTS, config if config.is_file() else None)
+    found = sorted(path.glob("pytorch_model_?x.pt"))
+    file = found[0] if scale is None and len(found) == 1 else path / of_scale(scale or 4)
+    if not file.is_file():
+        raise SrgridError(f"{path}: holds neither {WEIGHTS} nor {file.name}; give a weights file")
+    return Located(str(path), "folder", file)

@@ -1,0 +1,229 @@
+"""Running a network on one image or a batch: precision, self-ensemble, padding, memory.
+
+An image that does not fit into memory at once is worked on in tiles, where the network's architecture has a tiler.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from typing import Any, Protocol, get_args
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from srgrid.errors import SrgridError
+from srgrid.images import check, from_pil
+from srgrid.models.architecture import Computed, Tiler
+from srgrid.models.devices import free_memory, has_native_bf16, out_of_memory
+from srgrid.settings import Precision
+
+Float = npt.NDArray[np.float32]
+
+SMALLEST_TILE = 32
+
+
+class Runs(Protocol):
+    """What running asks of a network; `srgrid.models.network.Network` has it."""
+
+    @property
+    def module(self) -> nn.Module: ...
+    @property
+    def architecture(self) -> str: ...
+    @property
+    def config(self) -> Any: ...
+    @property
+    def scale(self) -> int: ...
+    @property
+    def precisions(self) -> tuple[Computed, ...]: ...
+    @property
+    def multiple_of(self) -> int: ...
+    @property
+    def tiler(self) -> Tiler | None: ...
+
+
+class NotFiniteError(SrgridError):
+    """A network answered with NaN or infinities: its weights, or the precision, do not suit the image."""
+
+
+def upscale_any(network: Runs, image: Any, **options: Any) -> Any:
+    """`upscale_array` for a PIL image or a uint8 array, returning the same kind.
+
+    A PIL image is taken as a file is: turned upright, and refused if it would lose something (srgrid.images.from_pil).
+    """
+    from PIL import Image
+
+    if not isinstance(image, Image.Image):
+        return upscale_array(network, image, **options)
+    return Image.fromarray(upscale_array(network, from_pil(image), **options))
+
+
+def upscale_array(
+    network: Runs,
+    image: npt.NDArray[np.uint8],
+    tile: int | None = None,
+    ensemble: bool = False,
+    precision: Precision = "auto",
+) -> npt.NDArray[np.uint8]:
+    """Enlarge a uint8 image, H x W or H x W x 3, to `scale` times its size, rounded to 8 bits (half up).
+
+    A grey image is given to the network as three equal channels, and the mean of its three answers is returned.
+    tile: side of the tiles in LR pixels; None means the whole image at once, or the largest tiles that fit in memory.
+    ensemble: average over the 8 flips and quarter turns of the image (8 times the work).
+    precision: "bf16", "fp32", or "auto": bf16 where the processor computes it natively and the network allows it.
+    Raises SrgridError for a wrong image, or if memory does not suffice even for the smallest tiles, or for the whole
+    image where the architecture has no tiler.
+    """
+    return to_uint8(upscale_float(network, [image], tile, ensemble, precision)[0])
+
+
+def upscale_float(
+    network: Runs,
+    images: list[npt.NDArray[np.uint8]],
+    tile: int | None = None,
+    ensemble: bool = False,
+    precision: Precision = "auto",
+    names: Sequence[str] = (),
+) -> list[Float]:
+    """As `upscale_array` for images of one size, as one batch; returns float32 in 0..255, clamped but not rounded.
+
+    names: what to call the images in messages. Raises NotFiniteError if the network's answer to one is not finite.
+    """
+    for image in images:
+        check(image)
+        if image.ndim == 3 and image.shape[2] != 3:
+            raise SrgridError(f"image: expected 1 or 3 channels, got {image.shape[2]}")
+    if tile is not None and tile < SMALLEST_TILE:
+        raise SrgridError(f"tile {tile}: the smallest tile is {SMALLEST_TILE} LR pixels")
+    if tile is not None and network.tiler is None:
+        raise SrgridError(f"tile {tile}: a {network.architecture} has no exact tiles; leave tile out")
+    colour = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
+    device = device_of(network.module)
+    batch = torch.from_numpy(np.stack(colour)).to(device).permute(0, 3, 1, 2).float().div_(255)
+    with torch.inference_mode(), autocast(network, device, precision):
+        out = _ensemble(network, batch, tile) if ensemble else _run(network, batch, tile)
+        if not bool(torch.isfinite(out).all()):
+            raise NotFiniteError(_where(out, names, network.scale, computed_in(network, device, precision)))
+        values = out.float().mul(255).clamp_(0, 255).permute(0, 2, 3, 1).cpu().numpy()
+    return [sr if im.ndim == 3 else sr.mean(axis=2) for sr, im in zip(values, images, strict=True)]
+
+
+def _where(out: Tensor, names: Sequence[str], scale: int, precision: str) -> str:
+    bad = ~torch.isfinite(out)
+    index = int(bad.flatten(1).any(dim=1).nonzero()[0])
+    name = names[index] if names else f"image {index + 1} of {len(out)}"
+    places = bad[index].any(dim=0)
+    row, column = (int(n) // scale for n in places.nonzero()[0])
+    share = float(places.double().mean())
+    advice = "try --precision fp32" if precision == "bf16" else "the weights do not suit it, or are damaged"
+    return (
+        f"{name}: the network's answer in {precision} is not finite (NaN or infinite) at {share:.1%} of its pixels,"
+        f" the first at LR row {row}, column {column}; {advice}"
+    )
+
+
+def to_uint8(values: Float) -> npt.NDArray[np.uint8]:
+    """Round float 0..255 to 8 bits, half up."""
+    rounded: npt.NDArray[np.uint8] = np.floor(np.clip(values, 0, 255) + 0.5).astype(np.uint8)
+    return rounded
+
+
+def autocast(network: Runs, device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:
+    """The autocast context for a precision. Raises SrgridError for one that the network may not compute in."""
+    use = computed_in(network, device, precision) == "bf16"
+    return torch.autocast(device_type=device.type, dtype=torch.bfloat16, enabled=use)
+
+
+def computed_in(network: Runs, device: torch.device, precision: Precision) -> Computed:
+    """What a precision means for this network on this device; auto is bf16 where both allow it.
+
+    Raises SrgridError for a precision that would ruin the network's answers.
+    """
+    if precision not in get_args(Precision):
+        raise SrgridError(f"precision {precision!r}: choose one of {', '.join(get_args(Precision))}")
+    if precision == "auto":
+        return "bf16" if "bf16" in network.precisions and has_native_bf16(device) else "fp32"
+    if precision not in network.precisions:
+        allowed = " or ".join(network.precisions)
+        raise SrgridError(f"precision {precision}: would ruin the answers of this network; use {allowed}")
+    return precision
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Where a module's weights are; the CPU if it has none."""
+    weight = next(module.parameters(), None)
+    return torch.device("cpu") if weight is None else weight.device
+
+
+def _ensemble(network: Runs, x: Tensor, tile: int | None) -> Tensor:
+    total: Tensor | None = None
+    for turns in range(4):
+        for flip in (False, True):
+            turned = torch.rot90(x.flip(3) if flip else x, turns, (2, 3))
+            out = torch.rot90(_run(network, turned, tile), -turns, (2, 3))
+            out = out.flip(3) if flip else out
+            total = out if total is None else total + out
+    assert total is not None
+    return total / 8
+
+
+def _run(network: Runs, x: Tensor, tile: int | None) -> Tensor:
+    """The network's answer to N x 3 x H x W: padded to the size that it wants, and cut back."""
+    height, width = x.shape[2:]
+    x = _padded(x, network.multiple_of).contiguous(memory_format=torch.channels_last)
+    out = _whole(network, x) if network.tiler is None else _tiled(network, network.tiler, x, tile)
+    return out[:, :, : height * network.scale, : width * network.scale]
+
+
+def _padded(x: Tensor, multiple: int) -> Tensor:
+    """The image mirrored at its lower and right edge until its sides are multiples; repeated where it is too small."""
+    height, width = x.shape[2:]
+    below, right = -height % multiple, -width % multiple
+    if not (below or right):
+        return x
+    return F.pad(x, (0, right, 0, below), "reflect" if below < height and right < width else "replicate")
+
+
+def _whole(network: Runs, x: Tensor) -> Tensor:
+    try:
+        out: Tensor = network.module(x)
+        return out
+    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+        if not out_of_memory(error):
+            raise
+    raise _too_large(x, f"and a {network.architecture} has no exact tiles; take a smaller image, or more memory")
+
+
+def _tiled(network: Runs, tiler: Tiler, x: Tensor, tile: int | None) -> Tensor:
+    """The whole image if it fits (or tiles of the size asked for); smaller tiles each time memory runs out."""
+    side = tile if tile is not None else largest_tile(tiler, network.config, x)
+    while True:
+        try:
+            out: Tensor = network.module(x) if side >= max(x.shape[2:]) else tiler.run(network.module, x, side)
+            return out
+        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            failed, side = side, max(SMALLEST_TILE, min(side, max(x.shape[2:])) // 2)
+        if x.is_cuda:
+            torch.cuda.empty_cache()
+        if failed <= SMALLEST_TILE:
+            raise _too_large(x, f"even in tiles of {failed}")
+
+
+def _too_large(x: Tensor, why: str) -> SrgridError:
+    height, width = x.shape[2:]
+    return SrgridError(f"image of {width} x {height} pixels: not enough memory, {why}")
+
+
+def largest_tile(tiler: Tiler, config: Any, x: Tensor) -> int:
+    """The side in LR pixels of the largest tile that free memory holds; at least the image's side if all of it does."""
+    free = free_memory(x.device)
+    number, _, height, width = x.shape
+    pixel = number * tiler.bytes_per_pixel(config)
+    if pixel * height * width < 0.6 * free:
+        return int(max(height, width))
+    return max(SMALLEST_TILE, int((0.3 * free / pixel) ** 0.5) // 32 * 32)
