@@ -6,10 +6,10 @@ import subprocess
 
 import pytest
 
-from srgrid import code, images, provenance
+from srgrid import code, environment, images, provenance
 from srgrid.errors import SrgridError
 from srgrid.files import write_manifest
-from srgrid.records import TABLE_NAMES, write_record
+from srgrid.records import TABLE_NAMES, file_digest, write_record
 
 
 def git(folder, *words):
@@ -17,27 +17,27 @@ def git(folder, *words):
 
 
 def test_commit_names_the_tree_and_says_when_it_was_changed(tmp_path):
-    assert provenance.commit(tmp_path) is None
+    assert environment.commit(tmp_path) is None
     git(tmp_path, "init", "-q")
     for name in ("code.py", "results/grid.csv"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text("1\n")
     git(tmp_path, "add", "-A")
     git(tmp_path, "commit", "-qm", "start")
-    clean = provenance.commit(tmp_path)
+    clean = environment.commit(tmp_path)
     assert clean is not None
     assert len(clean) == 40
     (tmp_path / "results/grid.csv").unlink()
-    assert provenance.commit(tmp_path) == clean, "what a run makes again is no change of the code"
+    assert environment.commit(tmp_path) == clean, "what a run makes again is no change of the code"
     (tmp_path / "code.py").write_text("2\n")
-    assert provenance.commit(tmp_path) == clean + "-dirty"
+    assert environment.commit(tmp_path) == clean + "-dirty"
 
 
 def test_digests_are_of_files_and_of_sets_of_pixels(photo_dir, tmp_path):
     (tmp_path / "a.txt").write_bytes(b"abc")
-    assert provenance.file_digest(tmp_path / "a.txt") == hashlib.sha256(b"abc").hexdigest()
+    assert file_digest(tmp_path / "a.txt") == hashlib.sha256(b"abc").hexdigest()
     with pytest.raises(SrgridError, match="absent"):
-        provenance.file_digest(tmp_path / "absent")
+        file_digest(tmp_path / "absent")
     write_manifest(photo_dir, {"step": "test"}, images.describe_folder(photo_dir))
     before = provenance.set_digest(photo_dir)
     assert before["images"] == 4
@@ -54,7 +54,7 @@ def test_the_record_has_what_is_needed_to_make_a_run_again(photo_dir, tmp_path):
         (tmp_path / name).write_text(f"{name}\n")
     out = tmp_path / "provenance.json"
     empty = {"methods": {}, "lr": {}, "hr": {}, "protocols": {}, "code": {}, "devices": {}}
-    digests = {name: provenance.file_digest(tmp_path / name) for name in TABLE_NAMES}
+    digests = {name: file_digest(tmp_path / name) for name in TABLE_NAMES}
     write_record(tmp_path / "tables.json", "tables", {"sha256": digests, **empty})
     provenance.write_provenance(out, {"run": "x"}, [photo_dir], {}, [], "snakemake --cores 8")
     record = json.loads(out.read_text())

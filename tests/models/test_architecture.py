@@ -18,7 +18,8 @@ from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
 from srgrid.models import Network, build, describe, load, locate, names
 from srgrid.networks import ARCHITECTURES, Architecture
-from srgrid.provenance import file_digest, weights_record
+from srgrid.provenance import weights_record
+from srgrid.records import file_digest
 from srgrid.settings import Options
 from srgrid.train import recipe, train
 from srgrid.upscale import upscale_dir

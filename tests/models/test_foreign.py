@@ -7,7 +7,8 @@ from torch.nn import functional as F
 import srgrid.models
 from srgrid.errors import SrgridError
 from srgrid.models import load
-from srgrid.provenance import file_digest, weights_record
+from srgrid.provenance import weights_record
+from srgrid.records import file_digest
 
 FEATURES, SQUEEZE, GROUPS, BLOCKS = 16, 4, 2, 3
 

@@ -17,7 +17,7 @@ import srgrid.data
 import srgrid.models
 from srgrid.images import list_images, read
 from srgrid.metrics import score
-from srgrid.provenance import file_digest
+from srgrid.records import file_digest
 from srgrid.report.published import published
 from srgrid.resize import imresize, modcrop
 

@@ -31,7 +31,7 @@ from srgrid.models import build, run
 from srgrid.models.rcan import Rcan
 from srgrid.models.rcan_infer import RANGES
 from srgrid.networks import RcanConfig
-from srgrid.provenance import file_digest
+from srgrid.records import file_digest
 from srgrid.train import Interrupted, log, recipe, train
 from srgrid.train.checkpoint import State
 from srgrid.train.learner import Learner

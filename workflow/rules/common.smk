@@ -30,7 +30,7 @@ from srgrid.protocols import protocols
 from srgrid.models.find import locate
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE
-from srgrid.provenance import file_digest
+from srgrid.records import file_digest
 
 # What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
 gc.freeze()

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from srgrid import provenance
+from srgrid import environment
 from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
 from srgrid.metrics import METRICS, measure
@@ -24,6 +24,7 @@ from srgrid.models.network import Network
 from srgrid.models.record import TrainingRecord
 from srgrid.models.run import NotFiniteError, computed_in, to_uint8, upscale_float
 from srgrid.models.tensors import first_not_finite
+from srgrid.records import file_digest
 from srgrid.settings import Precision
 from srgrid.train.batches import Planner, Source, source, split
 from srgrid.train.checkpoint import State, floats, tell
@@ -259,7 +260,7 @@ def _origin(
             "held_out": [pack.entries[i].name for i in held_out],
             "degradation": pack.degradation,
         },
-        "init": None if init is None else provenance.file_digest(init),
+        "init": None if init is None else file_digest(init),
     }
 
 
@@ -349,11 +350,11 @@ def _finish(session: Session, origin: dict[str, Any], out: Path) -> dict[str, An
         made = origin | summary
         replace(learner.averaged, provenance=made).save(out, session.recipe.dtype)
         TrainingRecord(
-            weights_sha256=provenance.file_digest(out),
+            weights_sha256=file_digest(out),
             training=made,
             measured=_measured(session),
-            versions=provenance.versions(),
-            commit=provenance.commit(),
+            versions=environment.versions(),
+            commit=environment.commit(),
         ).write(out)
     team.agree(0.0)
     return summary | {"seconds": progress.seconds, "weights": str(out)}
@@ -368,7 +369,7 @@ def _measured(session: Session) -> dict[str, Any]:
         "processes": team.size,
         "device": str(team.device),
         "threads": torch.get_num_threads(),
-        "hardware": provenance.hardware(),
+        "hardware": environment.hardware(),
         "precision": recipe.precision,
         "compile": recipe.compile,
         "channels_last": recipe.channels_last,
