@@ -10,6 +10,7 @@ from run_dir import MODEL, draw, edit_record, write_tables
 
 from srgrid.degrade import DEGRADATIONS
 from srgrid.errors import SrgridError
+from srgrid.networks import ARCHITECTURES, RcanConfig
 from srgrid.report import card as cards
 from srgrid.report import origins, views
 from srgrid.report.card import build_card, render_html, render_markdown
@@ -81,7 +82,7 @@ def test_only_computed_columns_need_no_model(run: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("licences", "own", "expected"),
     [
-        (("mit", "mit"), "", {"license": "mit"}),
+        (("Apache-2.0", "Apache-2.0"), "", {"license": "apache-2.0"}),
         (("mit", "apache-2.0"), "", {}),
         (("mit", None), "", {}),
         (("mit", "apache-2.0"), "cc0-1.0", {"license": "cc0-1.0"}),
@@ -180,6 +181,16 @@ def test_rows_and_origins_are_worked_out_once(run: Path, tmp_path: Path, monkeyp
         monkeypatch.setattr(module, name, lambda *a, made=made, name=name, **k: (calls.append(name), made(*a, **k))[1])
     build_card(run, out_md=tmp_path / "a.md", out_html=tmp_path / "a.html")
     assert sorted(calls) == ["gather", "method_views", "origins", "rows"]
+
+
+def test_earlier_records_of_a_known_architecture_are_described_by_its_table() -> None:
+    shape = {"attention": "ca", "blocks": 4, "features": 32, "groups": 4, "reduction": 8, "rgb_range": 1.0, "scale": 2}
+    record = {"method": "mine", "scale": 2, "file": "m.pt", "architecture": "rcan", "config": shape}
+    found = read_model(record)
+    assert found.about == ARCHITECTURES["rcan"].about(RcanConfig(**shape))
+    assert found.citations == ("zhang2018rcan",)
+    assert read_model({**record, "about": "Ours."}).about == "Ours."
+    assert read_model({**record, "architecture": "unheard of"}).about == ""
 
 
 def test_a_weights_record_is_read_by_its_paths() -> None:

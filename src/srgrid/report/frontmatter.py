@@ -31,9 +31,9 @@ def front_matter(data: CardData) -> str:
 
 
 def _license(known: str) -> dict[str, str]:
-    """The Hub's identifier; `other` with a name for what is none; nothing where no licence is known."""
-    if not known or re.fullmatch(r"[a-z0-9][a-z0-9.+-]*", known):
-        return {"license": known} if known else {}
+    """The Hub's identifier, SPDX's in lower case; `other` with a name for what is none; nothing where none is known."""
+    if not known or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", known):
+        return {"license": known.lower()} if known else {}
     return {"license": "other", "license_name": known}
 
 

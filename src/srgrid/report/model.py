@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from srgrid.networks import told
+
 Values = Mapping[str, Any]
 
 
@@ -43,7 +45,11 @@ class Model:
 
 
 def read_model(record: Values, trained_on: str = "") -> Model:
-    """A weights record of provenance.json. `trained_on`: the run's own training set, where it trained these weights."""
+    """A weights record of provenance.json. `trained_on`: the run's own training set, where it trained these weights.
+
+    What earlier records do not say of a network of a known architecture is taken from its table.
+    """
+    record = {**told(record.get("architecture"), record.get("config")), **record}
     parameters, citations = record.get("parameters"), record.get("citations")
     texts = {name: _text(record.get(name)) for name in ("path", "sha256", "architecture", "about", "licence")}
     return Model(

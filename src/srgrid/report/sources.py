@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, set_identity
 from srgrid.made import ImageFolder, open_images
-from srgrid.metrics import Metric
+from srgrid.metrics import PSNR_SSIM, Metric
 from srgrid.names import stem
 from srgrid.records import tables_record
 from srgrid.report.tables import recorded_scores, run_metrics
@@ -30,10 +30,10 @@ class CellImages:
     scale: int
     protocol: str
     scores_csv: Path
-    metrics: list[Metric]
     scores: pd.DataFrame  # the rows of the data set, scale and protocol
     hr: ImageFolder
     srs: Mapping[str, ImageFolder]
+    metrics: Sequence[Metric] = PSNR_SSIM
 
     def pair(self, name: str) -> tuple[Image, dict[str, Image]]:
         """HR and every method's SR of an image (H x W or H x W x 3, 0..255), as `load_pair`."""
@@ -58,7 +58,7 @@ def open_cell(
     hr, srs = open_folders(hr_dir, sr_dirs)
     check_scored(record, hr, srs, (dataset, scale, protocol))
     rows = table[(table["dataset"] == dataset) & (table["scale"] == scale) & (table["protocol"] == protocol)]
-    return CellImages(dataset, scale, protocol, Path(scores_csv), run_metrics(record), rows, hr, srs)
+    return CellImages(dataset, scale, protocol, Path(scores_csv), rows, hr, srs, run_metrics(record))
 
 
 def open_folders(hr_dir: Path, sr_dirs: Mapping[str, Path]) -> tuple[ImageFolder, dict[str, ImageFolder]]:
