@@ -18,8 +18,9 @@ demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
 	@echo "The finished card: $(CURDIR)/results/demo/model_card.html"
 
+# As many tests side by side as there are cores, each on one thread: PyTorch's on all cores at once are slower.
 test: $(READY)
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
 
 # Damaged input for every reader, for SRGRID_FUZZ_SECONDS (an hour), from SRGRID_FUZZ_SEED on; findings go to build/fuzz.
 fuzz: $(READY)

@@ -89,9 +89,9 @@ def upscale_dir(
     All images are read before the first is enlarged; the error lists every one that cannot be used.
     """
     folder = open_images(in_dir)
+    images.check_all(folder.files.values())
     found = None if model == BICUBIC else locate(model, scale)
     keep_apart(out_dir, in_dir, *folder.files.values(), *(found.files if found else ()))
-    images.check_all(folder.files.values())
     runner = _network(found, scale, options) if found else _bicubic(scale, degradation, options)
     made_by = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind, **runner.made_by}
     entries = {}
