@@ -127,7 +127,8 @@ class Config:
     scales: Annotated[list[Scale], Rule(minItems=1, uniqueItems=True)] = setting([2, 3, 4], "... and scales.")
     methods: Names = setting(
         ["bicubic", "rcan-bam"],
-        "The columns of the grid: bicubic, and models. A model is trained here unless `weights` names files for it.",
+        "The columns of the grid: bicubic, models, and other interpolators (nearest, bilinear, lanczos, bicubic-matlab, "
+        "bicubic-pillow, bicubic-opencv, bicubic-torch). A model is trained here unless `weights` names files for it.",
     )
     protocols: Names = setting(
         ["rgb8", "luma8", "super-image"],

@@ -29,7 +29,7 @@ from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
 from srgrid.models.find import locate
 from srgrid.networks import names as model_names
-from srgrid.plan import BASELINE
+from srgrid.plan import BASELINE, COMPUTED
 from srgrid.records import file_digest
 
 # What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
@@ -109,9 +109,9 @@ def verified(name):
 
 
 def sr_dir(model, protocol, dataset, scale):
-    """Where the SR images that a protocol scores are; those of a model are floats if the protocol never rounds."""
+    """Where the SR images that a protocol scores are; those of a network are floats if the protocol never rounds."""
     definition = PROTOCOLS[protocol]
-    kind = "8bit" if definition.quantise or model == BASELINE else "float"
+    kind = "8bit" if definition.quantise or model in COMPUTED else "float"
     return RUN / "SR" / model / f"{definition.degradation}-{kind}" / dataset / f"x{scale}"
 
 
@@ -121,8 +121,8 @@ def lr_origin(name):
 
 
 def weights_file(model, scale):
-    """Given weights, or those that this run trains; none for the baseline."""
-    if model == BASELINE:
+    """Given weights, or those that this run trains; none for what is computed without a network."""
+    if model in COMPUTED:
         return []
     if model in config["weights"]:
         return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))
@@ -166,15 +166,13 @@ def warm_start(wildcards):
 
 def trained_weights():
     scales = sorted({scale for _, scale in cells()})
-    trained = [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]
-    return [weights_file(model, scale) for model in trained for scale in scales]
+    return [weights_file(model, scale) for model in plan.trained(config) for scale in scales]
 
 
 def weights_by_column():
     """(method, scale) of every column that a network makes, and its weights file."""
     scales = sorted({scale for _, scale in cells()})
-    networks = [method for method in config["methods"] if method != BASELINE]
-    return {(method, scale): weights_file(method, scale) for method in networks for scale in scales}
+    return {(method, scale): weights_file(method, scale) for method in plan.networks(config) for scale in scales}
 
 
 def score_files():

@@ -10,9 +10,9 @@ rule upscale:
         RUN / "benchmarks" / "upscale" / "{model}_{degradation}-8bit_{dataset}_x{scale}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: lambda w: 1 if w.model == BASELINE else COMPUTE["threads"]
+    threads: lambda w: 1 if w.model in COMPUTED else COMPUTE["threads"]
     resources:
-        gpu=lambda w: 0 if w.model == BASELINE else GPU,
+        gpu=lambda w: 0 if w.model in COMPUTED else GPU,
     params:
         kind="8bit",
         code=code("upscale"),
