@@ -1,6 +1,6 @@
 """Interpolators: what enlarges an image without a network, each as a program that is in use computes it.
 
-They are methods under the names of `INTERPOLATORS`. The baseline `bicubic` is one of them too: which, a degradation says.
+They are methods under the names of `INTERPOLATORS`. The baseline `bicubic` is one of them: which, a degradation says.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from srgrid import given
 from srgrid.data import registry
 from srgrid.data.registry import Dataset
 from srgrid.degrade import DEGRADATIONS, Degradation, degradations, get_degradation, try_out
@@ -42,6 +43,7 @@ def require(
         _protocols(config, definitions),
         _metrics(config),
         _methods(config, models),
+        _given(config, mirror, basedir),
         _weights(config, basedir),
         _training(config),
         _warm_starts(config),
@@ -61,7 +63,7 @@ def weights_path(pattern: str, scale: int, basedir: Path) -> Path:
 
 def networks(config: Config) -> list[str]:
     """The methods of a run that enlarge by a network."""
-    return [method for method in config["methods"] if method not in COMPUTED]
+    return [method for method in config["methods"] if method not in COMPUTED and method not in config["sr"]]
 
 
 def trained(config: Config) -> list[str]:
@@ -165,9 +167,9 @@ def _degradations(config: Config) -> Iterator[str]:
 def _known_degradations(config: Config) -> tuple[dict[str, Degradation], list[str]]:
     """The built-in ones and the user's that work: they are tried out, for a step may refuse what it is given."""
     known, faults = dict(DEGRADATIONS), []
-    for name, given in config["define_degradations"].items():
+    for name, steps in config["define_degradations"].items():
         try:
-            made = degradations({name: given})
+            made = degradations({name: steps})
             for scale in config["scales"]:
                 try_out(made[name], scale)
             known |= made
@@ -201,7 +203,7 @@ def _methods(config: Config, models: Sequence[str]) -> Iterator[str]:
     for name in trained(config):
         if name not in models:
             known = ", ".join([*COMPUTED, *models])
-            yield f"methods: unknown model {name!r}; choose one of {known}, or give `weights`"
+            yield f"methods: unknown model {name!r}; choose one of {known}, or give `weights` or `sr`"
     for key, table in (("weights", config["weights"]), ("upscale.rgb_range", config["upscale"]["rgb_range"])):
         for name in COMPUTED:
             if name in table:
@@ -209,6 +211,20 @@ def _methods(config: Config, models: Sequence[str]) -> Iterator[str]:
     for name in config["upscale"]["rgb_range"]:
         if name not in config["weights"]:
             yield f"upscale.rgb_range.{name}: no `weights` are given for it; only given weights can need a range"
+
+
+def _given(config: Config, mirror: str | None, basedir: Path) -> Iterator[str]:
+    """What is wrong with finished SR images."""
+    found = _resolved(config, mirror)
+    known = {name: entry.image_names for name, entry in found.items()}
+    rows = cells({**config, "datasets": list(found)}, found.__getitem__)
+    for method, pattern in config["sr"].items():
+        if method in COMPUTED:
+            yield f"sr.{method}: {method} is computed here; give the SR images another name"
+        if method in config["weights"]:
+            yield f"sr.{method}: has `weights` too; take one of the two out"
+        if method in config["methods"]:
+            yield from (f"sr.{method}: {fault}" for fault in given.faults(pattern, rows, known, basedir))
 
 
 def _weights(config: Config, basedir: Path) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ import numpy as np
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, read_manifest, set_identity, staged_file
+from srgrid.given import match
 from srgrid.made import open_images
 from srgrid.metrics import PSNR_SSIM, Metric, measure
 from srgrid.metrics.table import to_records
@@ -35,14 +37,15 @@ class Row:
 def score_dirs(
     sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol, metrics: Sequence[Metric] = PSNR_SSIM
 ) -> list[Row]:
-    """Score every image of `sr_dir` (images, or float .npy) against the one of the same stem in `hr_dir`.
+    """Score every image of `sr_dir` (images, or float .npy) against the one of the same name in `hr_dir`.
 
-    Raises SrgridError, naming the files, if the two folders do not hold the same stems, or for any image that cannot
-    be read or scored.
+    Names of SR images may have one prefix and one suffix more (`srgrid.given.match`).
+    Raises SrgridError, naming the files, if the two folders do not hold the same images by name, or for any image that
+    cannot be read or scored.
     """
     sr_folder, hr_folder = open_images(sr_dir, floats=True), open_images(hr_dir)
-    sr_files, hr_files = sr_folder.files, hr_folder.files
-    _match(sr_files, hr_files, sr_dir, hr_dir)
+    hr_files = hr_folder.files
+    sr_files = _matched(sr_folder.files, hr_files, sr_dir, hr_dir)
     check_for_tables(hr_files, hr_dir)
     rows: list[Row] = []
     for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
@@ -55,6 +58,15 @@ def score_dirs(
         seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
         rows.append(Row(stem, values, *seen))
     return rows
+
+
+def _matched(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> dict[str, Path]:
+    """The SR files by the names of the HR images."""
+    if not sr.keys() & hr.keys():
+        with contextlib.suppress(SrgridError):  # `_match` says what is wrong
+            return {name: sr[other] for name, other in match(sr, hr, sr_dir)[0].items()}
+    _match(sr, hr, sr_dir, hr_dir)
+    return sr
 
 
 def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> None:
@@ -127,4 +139,5 @@ def _made_by(sr_dir: Path) -> dict[str, Any]:
         return {"made_by": None, "lr": None}
     made_by = dict(read_manifest(sr_dir)["made_by"])
     inputs = made_by.pop("inputs", None)
+    made_by.pop("sources", None)  # of images given by hand; the manifest has them
     return {"made_by": made_by, "lr": set_identity(inputs) if isinstance(inputs, dict) else None}

@@ -46,9 +46,8 @@ def upscale_path(
 ) -> None:
     """Enlarge an image into an image, or a folder into a folder.
 
-    model: "bicubic", an interpolator (`srgrid.interpolate`), or what `srgrid.models.load` takes. degradation: whose
-    enlarger is "bicubic", and that of `compare`, a picture of the bicubic enlargement beside the SR image (one image
-    only).
+    model: "bicubic", one of `INTERPOLATORS`, or what `srgrid.models.load` takes. degradation: whose enlarger is
+    "bicubic", and that of `compare`, a picture of the bicubic enlargement beside the SR image (one image only).
     Raises SrgridError, naming file or option, and then writes nothing.
     """
     source, output = Path(source), Path(output)

@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from srgrid import plan
+from srgrid import given, plan
 from srgrid.choices import choice_definitions, choices
 from srgrid.code import code_identity
 from srgrid.config import check, coerced
@@ -92,7 +92,9 @@ wildcard_constraints:
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
 # In place of Snakemake's own prefix: `set -euo pipefail` has to be said again, or a step that ends in a pipe never fails.
-shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
+shell.prefix(
+    f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; '
+)
 
 
 def cells():
@@ -110,9 +112,16 @@ def verified(name):
 
 def sr_dir(model, protocol, dataset, scale):
     """Where the SR images that a protocol scores are; those of a network are floats if the protocol never rounds."""
+    if model in config["sr"]:
+        return RUN / "SR" / model / "given" / dataset / f"x{scale}"
     definition = PROTOCOLS[protocol]
     kind = "8bit" if definition.quantise or model in COMPUTED else "float"
     return RUN / "SR" / model / f"{definition.degradation}-{kind}" / dataset / f"x{scale}"
+
+
+def given_dir(model, dataset, scale):
+    """Where another program's finished SR images are."""
+    return given.folder_of(config["sr"][model], dataset, scale, Path(workflow.basedir))
 
 
 def lr_origin(name):

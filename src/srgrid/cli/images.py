@@ -53,3 +53,14 @@ def upscale(
 
     kernel = get_degradation(degradation, degradations(define))
     upscale_path(source, output, model, scale, degradation=kernel, options=Options(**options), compare=compare)
+
+
+@click.command()
+@click.argument("sr_dir", type=PATH, help="SR images of any program.")
+@click.argument("hr_dir", type=PATH, help="HR images; one prefix and one suffix around their names are found.")
+@click.argument("out_dir", type=PATH, help="Folder to make.")
+def sr(sr_dir: Path, hr_dir: Path, out_dir: Path) -> None:
+    """Take finished SR images as a column: copied under the names of the HR images, with a manifest."""
+    from srgrid.given import take
+
+    print(f"{sr_dir}: names read as {take(sr_dir, hr_dir, out_dir)}")

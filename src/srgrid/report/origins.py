@@ -96,7 +96,7 @@ def _method_view(data: CardData, method: str) -> MethodView:
     if own:
         files = ", ".join(f"{m.file} ({m.training.training_set or 'training set not recorded'})" for m in own)
         return MethodView(method, " ".join(_once(map(_description, own))), files + _computed_in(made))
-    if None in made:
+    if any(made_by is None or made_by.get("step") == "sr" for made_by in made):
         return MethodView(method, f"{BY_HAND}.", BY_HAND)
     names = _once(str(made_by.get("model", UNKNOWN)) for made_by in made if made_by is not None)
     how = _once(str(made_by["computed"]) for made_by in made if made_by is not None and made_by.get("computed"))
