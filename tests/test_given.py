@@ -1,13 +1,16 @@
 """Finished SR images of another program: their names matched with those of HR, and the folder that is made of them."""
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from srgrid import given, images
+from srgrid.cli import app
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
 from srgrid.protocols import get_protocol
 from srgrid.resize import imresize
-from srgrid.scoring import score_dirs
+from srgrid.scoring import read_as, score_dirs
 
 HR = ["baby", "bird", "butterfly", "head", "woman"]
 
@@ -92,6 +95,22 @@ def test_score_reads_such_names_too(photo_dir, sr_dir, tmp_path):
     made = score_dirs(tmp_path / "SR", photo_dir, 2, get_protocol("rgb8"))
     assert [(row.image, row.values) for row in rows] == [(row.image, row.values) for row in made]
     assert rows[0].sr[0] == f"Own_{rows[0].image}_x2.png"
+    assert (read_as(rows), read_as(made)) == ("Own_NAME_x2", "")
+
+
+def test_score_does_not_guess(tmp_path):
+    for file in ("SR/a_a.png", "HR/a.png"):
+        images.write(tmp_path / file, np.zeros((40, 40), np.uint8))
+    with pytest.raises(SrgridError, match="can be read as NAME_a or a_NAME"):
+        score_dirs(tmp_path / "SR", tmp_path / "HR", 2, get_protocol("rgb8"))
+
+
+def test_commands_say_how_names_were_read(photo_dir, sr_dir, tmp_path):
+    said = f"{sr_dir}: names read as Own_NAME_x2\n"
+    for words in (["sr", sr_dir, photo_dir, tmp_path / "SR"], ["score", sr_dir, photo_dir, "--scale", "2"]):
+        done = CliRunner().invoke(app, list(map(str, words)))
+        assert done.exit_code == 0, done.output
+        assert said in done.output
 
 
 def test_a_fingerprint_follows_the_files(sr_dir):

@@ -26,6 +26,10 @@ from srgrid.progress import track
 FIELDS = ("{dataset}", "{scale}")
 
 
+class AmbiguousError(SrgridError):
+    """Names that can be read in several ways."""
+
+
 @dataclass(frozen=True)
 class Affixes:
     """What stands before and behind an HR image's name in that of its SR image."""
@@ -44,15 +48,15 @@ def match(sr: Iterable[str], hr: Iterable[str], where: str | Path) -> tuple[dict
     image has no SR image, if there are SR images of no HR image, or if several readings fit.
     """
     sr, hr = sorted(sr), sorted(hr)
-    fitting = [one for one in _candidates(sr, hr) if _named(hr, one) == set(sr)]
-    if Affixes() in fitting:
+    if sr == hr:
         return dict(zip(hr, hr, strict=True)), Affixes()
+    fitting = [one for one in _candidates(sr, hr) if _named(hr, one) == set(sr)]
     if len(fitting) == 1:
         (one,) = fitting
         return {name: f"{one.prefix}{name}{one.suffix}" for name in hr}, one
     if fitting:
         readings = " or ".join(map(str, fitting[:3]))
-        raise SrgridError(f"{where}: its names can be read as {readings}; name the images as the HR images are")
+        raise AmbiguousError(f"{where}: its names can be read as {readings}; name the images as the HR images are")
     raise SrgridError(_misfit(sr, hr, where))
 
 

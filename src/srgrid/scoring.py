@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -14,11 +13,11 @@ import numpy as np
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, read_manifest, set_identity, staged_file
-from srgrid.given import match
+from srgrid.given import Affixes, AmbiguousError, match
 from srgrid.made import open_images
 from srgrid.metrics import PSNR_SSIM, Metric, measure
 from srgrid.metrics.table import to_records
-from srgrid.names import check_for_tables, some
+from srgrid.names import check_for_tables, some, stem
 from srgrid.progress import track
 from srgrid.protocols import Protocol
 from srgrid.records import CELL, file_digest, write_record
@@ -48,25 +47,33 @@ def score_dirs(
     sr_files = _matched(sr_folder.files, hr_files, sr_dir, hr_dir)
     check_for_tables(hr_files, hr_dir)
     rows: list[Row] = []
-    for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
-        sr, hr = sr_folder.read(sr_files[stem]), hr_folder.read(hr_files[stem])
+    for name in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
+        sr, hr = sr_folder.read(sr_files[name]), hr_folder.read(hr_files[name])
         try:
             values = measure(sr, hr, scale, protocol, metrics)
         except SrgridError as error:
-            raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
-        sr_name, hr_name = sr_files[stem].name, hr_files[stem].name
+            raise SrgridError(f"{sr_files[name]} against {hr_files[name]}: {error}") from None
+        sr_name, hr_name = sr_files[name].name, hr_files[name].name
         seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
-        rows.append(Row(stem, values, *seen))
+        rows.append(Row(name, values, *seen))
     return rows
 
 
 def _matched(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> dict[str, Path]:
     """The SR files by the names of the HR images."""
-    if not sr.keys() & hr.keys():
-        with contextlib.suppress(SrgridError):  # `_match` says what is wrong
-            return {name: sr[other] for name, other in match(sr, hr, sr_dir)[0].items()}
-    _match(sr, hr, sr_dir, hr_dir)
-    return sr
+    try:
+        return {name: sr[other] for name, other in match(sr, hr, sr_dir)[0].items()}
+    except AmbiguousError:
+        raise
+    except SrgridError:
+        _match(sr, hr, sr_dir, hr_dir)
+        raise
+
+
+def read_as(rows: Sequence[Row]) -> str:
+    """How the SR images' names were read, "NAME_SwinIR"; empty if they are the HR images' own."""
+    _, affixes = match([stem(Path(row.sr[0])) for row in rows], [row.image for row in rows], "SR")
+    return "" if affixes == Affixes() else str(affixes)
 
 
 def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> None:
