@@ -127,7 +127,9 @@ class Config:
     scales: Annotated[list[Scale], Rule(minItems=1, uniqueItems=True)] = setting([2, 3, 4], "... and scales.")
     methods: Names = setting(
         ["bicubic", "rcan-bam"],
-        "The columns of the grid: bicubic, and models. A model is trained here unless `weights` names files for it.",
+        "The columns of the grid: bicubic, models, and other interpolators (nearest, bilinear, lanczos, "
+        "bicubic-matlab, bicubic-pillow, bicubic-opencv, bicubic-torch). A model is trained here unless `weights` "
+        "names files, or `sr` folders, for it.",
     )
     protocols: Names = setting(
         ["rgb8", "luma8", "super-image"],
@@ -153,6 +155,12 @@ class Config:
         {},
         "Weights that are used instead of training, by method; {scale} is put in. For example\n"
         "  rcan-bam-s: models/rcan-bam-s_x{scale}.safetensors",
+    )
+    sr: dict[Name, Annotated[str, Rule(minLength=1)]] = setting(
+        {},
+        "Finished SR images of another program, by method; {dataset} and {scale} are put in. One prefix and one suffix "
+        "around the HR images' names are found. For example\n"
+        "  my-method: sr/{dataset}/x{scale}",
     )
     train: Train = setting(Train(), "The training of the models that no weights are given for.")
     compute: Compute = setting(Compute(), "With what one job computes.")

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +15,11 @@ from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, write_manifest
 from srgrid.grey import as_published
 from srgrid.images import Array
+from srgrid.interpolate import ENLARGERS
 from srgrid.made import open_images
 from srgrid.progress import track
-from srgrid.resize import imresize, modcrop
-from srgrid.steps import Steps, apply_steps, parse_steps, pillow_bicubic
-
-# The bicubic baseline: an LR image, uint8, and the scale. A degradation names its own.
-ENLARGERS: dict[str, Callable[[Array, int], Array]] = {
-    "matlab": lambda lr, scale: imresize(lr, float(scale)),
-    "pillow": lambda lr, scale: pillow_bicubic(lr, Fraction(scale)),
-}
+from srgrid.resize import modcrop
+from srgrid.steps import Steps, apply_steps, parse_steps
 
 
 @dataclass(frozen=True)

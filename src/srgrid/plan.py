@@ -10,10 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from srgrid import given
 from srgrid.data import registry
 from srgrid.data.registry import Dataset
 from srgrid.degrade import DEGRADATIONS, Degradation, degradations, get_degradation, try_out
 from srgrid.errors import SrgridError
+from srgrid.interpolate import INTERPOLATORS
 from srgrid.metrics import Score, get_metrics
 from srgrid.models.find import locate
 from srgrid.networks import SCALES
@@ -21,6 +23,7 @@ from srgrid.protocols import Protocol, get_protocol, protocols
 from srgrid.train.recipes import TrainConfig, recipe
 
 BASELINE = "bicubic"
+COMPUTED = (BASELINE, *INTERPOLATORS)  # methods that need no network
 
 Config = Mapping[str, Any]
 
@@ -40,6 +43,7 @@ def require(
         _protocols(config, definitions),
         _metrics(config),
         _methods(config, models),
+        _given(config, mirror, basedir),
         _weights(config, basedir),
         _training(config),
         _warm_starts(config),
@@ -55,6 +59,16 @@ def weights_path(pattern: str, scale: int, basedir: Path) -> Path:
     """The file that a config's `weights` names at a scale: under the working directory, else under `basedir`."""
     given = Path(pattern.replace("{scale}", str(scale)))
     return given if given.exists() else basedir / given
+
+
+def networks(config: Config) -> list[str]:
+    """The methods of a run that enlarge by a network."""
+    return [method for method in config["methods"] if method not in COMPUTED and method not in config["sr"]]
+
+
+def trained(config: Config) -> list[str]:
+    """The methods whose networks a run trains."""
+    return [method for method in networks(config) if method not in config["weights"]]
 
 
 def training_settings(config: Config) -> dict[str, Any]:
@@ -153,9 +167,9 @@ def _degradations(config: Config) -> Iterator[str]:
 def _known_degradations(config: Config) -> tuple[dict[str, Degradation], list[str]]:
     """The built-in ones and the user's that work: they are tried out, for a step may refuse what it is given."""
     known, faults = dict(DEGRADATIONS), []
-    for name, given in config["define_degradations"].items():
+    for name, steps in config["define_degradations"].items():
         try:
-            made = degradations({name: given})
+            made = degradations({name: steps})
             for scale in config["scales"]:
                 try_out(made[name], scale)
             known |= made
@@ -186,16 +200,31 @@ def _metrics(config: Config) -> Iterator[str]:
 
 
 def _methods(config: Config, models: Sequence[str]) -> Iterator[str]:
-    for name in config["methods"]:
-        if name != BASELINE and name not in config["weights"] and name not in models:
-            yield f"methods: unknown model {name!r}; choose {BASELINE}, {', '.join(models)}, or give `weights`"
-    for key in ("weights", "upscale.rgb_range"):
-        table = config["upscale"]["rgb_range"] if "." in key else config["weights"]
-        if BASELINE in table:
-            yield f"{key}.{BASELINE}: {BASELINE} is no network and has no weights; take the key out"
+    for name in trained(config):
+        if name not in models:
+            known = ", ".join([*COMPUTED, *models])
+            yield f"methods: unknown model {name!r}; choose one of {known}, or give `weights` or `sr`"
+    for key, table in (("weights", config["weights"]), ("upscale.rgb_range", config["upscale"]["rgb_range"])):
+        for name in COMPUTED:
+            if name in table:
+                yield f"{key}.{name}: {name} is no network and has no weights; take the key out"
     for name in config["upscale"]["rgb_range"]:
         if name not in config["weights"]:
             yield f"upscale.rgb_range.{name}: no `weights` are given for it; only given weights can need a range"
+
+
+def _given(config: Config, mirror: str | None, basedir: Path) -> Iterator[str]:
+    """What is wrong with finished SR images."""
+    found = _resolved(config, mirror)
+    known = {name: entry.image_names for name, entry in found.items()}
+    rows = cells({**config, "datasets": list(found)}, found.__getitem__)
+    for method, pattern in config["sr"].items():
+        if method in COMPUTED:
+            yield f"sr.{method}: {method} is computed here; give the SR images another name"
+        if method in config["weights"]:
+            yield f"sr.{method}: has `weights` too; take one of the two out"
+        if method in config["methods"]:
+            yield from (f"sr.{method}: {fault}" for fault in given.faults(pattern, rows, known, basedir))
 
 
 def _weights(config: Config, basedir: Path) -> Iterator[str]:
@@ -224,10 +253,10 @@ def _weights_at(method: str, pattern: str, scale: int, basedir: Path) -> Iterato
 
 def _training(config: Config) -> Iterator[str]:
     yield from _try("train", training, config)
-    if trained := [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]:
+    if names := trained(config):
         for scale in config["scales"]:
             if scale not in SCALES:
-                yield f"scales: {', '.join(trained)} cannot be trained at scale {scale}; choose 2, 3 or 4"
+                yield f"scales: {', '.join(names)} cannot be trained at scale {scale}; choose 2, 3 or 4"
 
 
 def _warm_starts(config: Config) -> Iterator[str]:

@@ -13,10 +13,11 @@ import numpy as np
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, read_manifest, set_identity, staged_file
+from srgrid.given import Affixes, AmbiguousError, match
 from srgrid.made import open_images
 from srgrid.metrics import PSNR_SSIM, Metric, measure
 from srgrid.metrics.table import to_records
-from srgrid.names import check_for_tables, some
+from srgrid.names import check_for_tables, some, stem
 from srgrid.progress import track
 from srgrid.protocols import Protocol
 from srgrid.records import CELL, file_digest, write_record
@@ -35,26 +36,44 @@ class Row:
 def score_dirs(
     sr_dir: Path, hr_dir: Path, scale: int, protocol: Protocol, metrics: Sequence[Metric] = PSNR_SSIM
 ) -> list[Row]:
-    """Score every image of `sr_dir` (images, or float .npy) against the one of the same stem in `hr_dir`.
+    """Score every image of `sr_dir` (images, or float .npy) against the one of the same name in `hr_dir`.
 
-    Raises SrgridError, naming the files, if the two folders do not hold the same stems, or for any image that cannot
-    be read or scored.
+    Names of SR images may have one prefix and one suffix more (`srgrid.given.match`).
+    Raises SrgridError, naming the files, if the two folders do not hold the same images by name, or for any image that
+    cannot be read or scored.
     """
     sr_folder, hr_folder = open_images(sr_dir, floats=True), open_images(hr_dir)
-    sr_files, hr_files = sr_folder.files, hr_folder.files
-    _match(sr_files, hr_files, sr_dir, hr_dir)
+    hr_files = hr_folder.files
+    sr_files = _matched(sr_folder.files, hr_files, sr_dir, hr_dir)
     check_for_tables(hr_files, hr_dir)
     rows: list[Row] = []
-    for stem in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
-        sr, hr = sr_folder.read(sr_files[stem]), hr_folder.read(hr_files[stem])
+    for name in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
+        sr, hr = sr_folder.read(sr_files[name]), hr_folder.read(hr_files[name])
         try:
             values = measure(sr, hr, scale, protocol, metrics)
         except SrgridError as error:
-            raise SrgridError(f"{sr_files[stem]} against {hr_files[stem]}: {error}") from None
-        sr_name, hr_name = sr_files[stem].name, hr_files[stem].name
+            raise SrgridError(f"{sr_files[name]} against {hr_files[name]}: {error}") from None
+        sr_name, hr_name = sr_files[name].name, hr_files[name].name
         seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
-        rows.append(Row(stem, values, *seen))
+        rows.append(Row(name, values, *seen))
     return rows
+
+
+def _matched(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> dict[str, Path]:
+    """The SR files by the names of the HR images."""
+    try:
+        return {name: sr[other] for name, other in match(sr, hr, sr_dir)[0].items()}
+    except AmbiguousError:
+        raise
+    except SrgridError:
+        _match(sr, hr, sr_dir, hr_dir)
+        raise
+
+
+def read_as(rows: Sequence[Row]) -> str:
+    """How the SR images' names were read, "NAME_SwinIR"; empty if they are the HR images' own."""
+    _, affixes = match([stem(Path(row.sr[0])) for row in rows], [row.image for row in rows], "SR")
+    return "" if affixes == Affixes() else str(affixes)
 
 
 def _match(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> None:
@@ -127,4 +146,5 @@ def _made_by(sr_dir: Path) -> dict[str, Any]:
         return {"made_by": None, "lr": None}
     made_by = dict(read_manifest(sr_dir)["made_by"])
     inputs = made_by.pop("inputs", None)
+    made_by.pop("sources", None)  # of images given by hand; the manifest has them
     return {"made_by": made_by, "lr": set_identity(inputs) if isinstance(inputs, dict) else None}

@@ -12,11 +12,11 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
-import numpy as np
 from PIL import Image
 
 from srgrid.errors import SrgridError
 from srgrid.images import Array
+from srgrid.interpolate import pillow
 from srgrid.resize import imresize, modcrop
 
 Steps = tuple[tuple[str, Any], ...]  # names and arguments
@@ -29,7 +29,7 @@ def pillow_bicubic(image: Array, ratio: Fraction) -> Array:
     height, width = (int(side * ratio) for side in image.shape[:2])
     if 0 in (height, width):
         raise SrgridError(f"pillow-bicubic: nothing is left of an image of {image.shape[1]} x {image.shape[0]}")
-    return np.asarray(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC), dtype=np.uint8)
+    return pillow(image, height, width, Image.Resampling.BICUBIC)
 
 
 # Functions of an image, uint8, H x W or H x W x 3, and of a Fraction (or several, by name).

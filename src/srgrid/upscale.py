@@ -20,6 +20,7 @@ from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
+from srgrid.interpolate import INTERPOLATORS
 from srgrid.made import ImageFolder, open_images, origin, read_image
 from srgrid.models.find import Located, locate
 from srgrid.progress import track
@@ -45,8 +46,8 @@ def upscale_path(
 ) -> None:
     """Enlarge an image into an image, or a folder into a folder.
 
-    model: "bicubic", or what `srgrid.models.load` takes. degradation: whose enlarger is "bicubic", and
-    that of `compare`, a picture of the bicubic enlargement beside the SR image (one image only).
+    model: "bicubic", one of `INTERPOLATORS`, or what `srgrid.models.load` takes. degradation: whose enlarger is
+    "bicubic", and that of `compare`, a picture of the bicubic enlargement beside the SR image (one image only).
     Raises SrgridError, naming file or option, and then writes nothing.
     """
     source, output = Path(source), Path(output)
@@ -59,13 +60,13 @@ def upscale_path(
         raise SrgridError(f"{output}: {options.kind} output is written as {options.suffix}; choose such a name")
     if compare and compare.suffix.lower() != ".png":
         raise SrgridError(f"{compare}: a comparison is written as .png; choose such a name")
-    found = None if model == BICUBIC else locate(model, scale)
+    found = _located(model, scale)
     inputs = (source, *(found.files if found else ()))
     keep_apart(output, *inputs)
     if compare:
         keep_apart(compare, output, *inputs)
     image = read_image(source)
-    runner = _network(found, scale, options) if found else _bicubic(scale, degradation, options)
+    runner = _network(found, scale, options) if found else _computed(model, scale, degradation, options)
     sr = runner.run([image], [str(source)])[0]
     _write(output, sr)
     if compare:
@@ -90,9 +91,9 @@ def upscale_dir(
     """
     folder = open_images(in_dir)
     images.check_all(folder.files.values())
-    found = None if model == BICUBIC else locate(model, scale)
+    found = _located(model, scale)
     keep_apart(out_dir, in_dir, *folder.files.values(), *(found.files if found else ()))
-    runner = _network(found, scale, options) if found else _bicubic(scale, degradation, options)
+    runner = _network(found, scale, options) if found else _computed(model, scale, degradation, options)
     made_by = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind, **runner.made_by}
     entries = {}
     with staged_dir(out_dir) as staged:
@@ -122,12 +123,17 @@ class _Runner:
     batch: int = 1  # images at once
 
 
-def _bicubic(scale: int, degradation: str | Degradation, options: Options) -> _Runner:
+def _located(model: str, scale: int) -> Located | None:
+    """Where a network is; None for what is computed without one."""
+    return None if model == BICUBIC or model in INTERPOLATORS else locate(model, scale)
+
+
+def _computed(model: str, scale: int, degradation: str | Degradation, options: Options) -> _Runner:
     kernel = get_degradation(degradation)
     stored = np.uint8 if options.kind == "8bit" else np.float32
-    return _Runner(
-        lambda batch, _: [kernel.enlarge(image, scale).astype(stored) for image in batch], {"degradation": kernel.name}
-    )
+    made_by = {"computed": INTERPOLATORS[model].about} if model in INTERPOLATORS else {"degradation": kernel.name}
+    enlarge = INTERPOLATORS[model].enlarge if model in INTERPOLATORS else kernel.enlarge
+    return _Runner(lambda batch, _: [enlarge(image, scale).astype(stored) for image in batch], made_by)
 
 
 def _network(found: Located, scale: int, options: Options) -> _Runner:

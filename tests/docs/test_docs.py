@@ -28,6 +28,7 @@ from srgrid.cli import app
 from srgrid.data import digests, registry
 from srgrid.metrics import METRICS
 from srgrid.networks import names as model_names
+from srgrid.plan import COMPUTED
 from srgrid.protocols import get_protocol, protocols
 from srgrid.train import RECIPES, TrainConfig, recipe
 
@@ -158,7 +159,8 @@ def check_config(block: Piece) -> None:
     known = registry.load_registry(merged["define_datasets"])
     assert set(merged["datasets"]) <= set(known), block
     assert all(entry.known is not None for entry in known.values()), block
-    assert set(merged["methods"]) <= {"bicubic", *merged["weights"], *model_names()}, block
+    columns = {*COMPUTED, *merged["weights"], *merged["sr"], *model_names()}
+    assert set(merged["methods"]) <= columns, block
 
 
 def laid_over(base: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:

@@ -79,6 +79,13 @@ def test_only_computed_columns_need_no_model(run: Path, tmp_path: Path) -> None:
         assert "Networks can smear" not in text
 
 
+def test_an_interpolator_is_told_by_its_manifest(run: Path, tmp_path: Path) -> None:
+    copy = columns(run, tmp_path / "copy", {}, {"smooth": {"model": "lanczos", "computed": "Pillow's LANCZOS (a = 3)"}})
+    for text in texts(copy):
+        assert "computed by Pillow's LANCZOS (a = 3), no training." in text
+        assert "bicubic and smooth enlargement has no training." in text
+
+
 @pytest.mark.parametrize(
     ("licences", "own", "expected"),
     [

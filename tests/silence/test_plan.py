@@ -54,7 +54,13 @@ def _accept(made):
         ({"methods": ["bicubic", "own"], "weights": {"own": "none_x{scale}.pt"}}, "none_x2.pt: there is no such file"),
         ({"methods": ["bicubic", "own"], "weights": {"own": "w_{x}.pt"}}, "weights.own: {x} means nothing here"),
         ({"weights": {"bicubic": "a.pt"}}, "weights.bicubic: bicubic is no network"),
+        ({"methods": ["bicubic", "own"], "sr": {"own": "no/{dataset}"}}, "sr.own: "),
+        ({"methods": ["bicubic", "own"], "sr": {"own": "no/{model}"}}, "sr.own: {model} means nothing here"),
+        ({"sr": {"lanczos": "a"}}, "sr.lanczos: lanczos is computed here; give the SR images another name"),
+        ({"sr": {"own": "a"}, "weights": {"own": "b.pt"}}, "sr.own: has `weights` too"),
+        ({"weights": {"lanczos": "a.pt"}}, "weights.lanczos: lanczos is no network"),
         ({"methods": ["bicubic", "rcan-bamm"]}, "unknown model 'rcan-bamm'"),
+        ({"methods": ["bicubic", "lanczoz"]}, "choose one of bicubic, nearest, bilinear, lanczos,"),
         ({"protocols": ["psnr-y"]}, "unknown protocol 'psnr-y'"),
         ({"define_protocols": {"mine": {"shave": "two"}}}, "define_protocols.mine.shave: 'two'"),
         ({"define_protocols": {"a|b": {}}}, "'a|b' does not match"),
@@ -123,6 +129,10 @@ def test_the_shipped_configs_have_no_fault():
         made = config(**yaml.safe_load(file.read_text()))
         check(made, SCHEMA)
         plan.require(made, choice_definitions(), None, [*MODELS, "rcan-s", "rcan-bam-xs"], ROOT)
+
+
+def test_interpolators_need_no_weights_and_no_training():
+    _accept(config(methods=["bicubic", "nearest", "bilinear", "lanczos", "bicubic-torch"], scales=[2, 5]))
 
 
 def test_values_that_arrive_as_text_get_their_types():

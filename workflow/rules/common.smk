@@ -15,7 +15,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from srgrid import plan
+from srgrid import given, plan
 from srgrid.choices import choice_definitions, choices
 from srgrid.code import code_identity
 from srgrid.config import check, coerced
@@ -29,7 +29,7 @@ from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
 from srgrid.models.find import locate
 from srgrid.networks import names as model_names
-from srgrid.plan import BASELINE
+from srgrid.plan import BASELINE, COMPUTED
 from srgrid.records import file_digest
 
 # What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
@@ -92,7 +92,9 @@ wildcard_constraints:
 PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
 SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
 # In place of Snakemake's own prefix: `set -euo pipefail` has to be said again, or a step that ends in a pipe never fails.
-shell.prefix(f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; ')
+shell.prefix(
+    f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; '
+)
 
 
 def cells():
@@ -109,10 +111,17 @@ def verified(name):
 
 
 def sr_dir(model, protocol, dataset, scale):
-    """Where the SR images that a protocol scores are; those of a model are floats if the protocol never rounds."""
+    """Where the SR images that a protocol scores are; those of a network are floats if the protocol never rounds."""
+    if model in config["sr"]:
+        return RUN / "SR" / model / "given" / dataset / f"x{scale}"
     definition = PROTOCOLS[protocol]
-    kind = "8bit" if definition.quantise or model == BASELINE else "float"
+    kind = "8bit" if definition.quantise or model in COMPUTED else "float"
     return RUN / "SR" / model / f"{definition.degradation}-{kind}" / dataset / f"x{scale}"
+
+
+def given_dir(model, dataset, scale):
+    """Where another program's finished SR images are."""
+    return given.folder_of(config["sr"][model], dataset, scale, Path(workflow.basedir))
 
 
 def lr_origin(name):
@@ -121,8 +130,8 @@ def lr_origin(name):
 
 
 def weights_file(model, scale):
-    """Given weights, or those that this run trains; none for the baseline."""
-    if model == BASELINE:
+    """Given weights, or those that this run trains; none for what is computed without a network."""
+    if model in COMPUTED:
         return []
     if model in config["weights"]:
         return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))
@@ -166,15 +175,13 @@ def warm_start(wildcards):
 
 def trained_weights():
     scales = sorted({scale for _, scale in cells()})
-    trained = [m for m in config["methods"] if m != BASELINE and m not in config["weights"]]
-    return [weights_file(model, scale) for model in trained for scale in scales]
+    return [weights_file(model, scale) for model in plan.trained(config) for scale in scales]
 
 
 def weights_by_column():
     """(method, scale) of every column that a network makes, and its weights file."""
     scales = sorted({scale for _, scale in cells()})
-    networks = [method for method in config["methods"] if method != BASELINE]
-    return {(method, scale): weights_file(method, scale) for method in networks for scale in scales}
+    return {(method, scale): weights_file(method, scale) for method in plan.networks(config) for scale in scales}
 
 
 def score_files():

@@ -10,9 +10,9 @@ rule upscale:
         RUN / "benchmarks" / "upscale" / "{model}_{degradation}-8bit_{dataset}_x{scale}.tsv"
     conda:
         "../../envs/torch.yaml"
-    threads: lambda w: 1 if w.model == BASELINE else COMPUTE["threads"]
+    threads: lambda w: 1 if w.model in COMPUTED else COMPUTE["threads"]
     resources:
-        gpu=lambda w: 0 if w.model == BASELINE else GPU,
+        gpu=lambda w: 0 if w.model in COMPUTED else GPU,
     params:
         kind="8bit",
         code=code("upscale"),
@@ -47,3 +47,24 @@ use rule upscale as upscale_float with:
         device=COMPUTE["device"],
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
+
+
+# Another program's SR images become a folder as every other column's.
+rule sr:
+    input:
+        hr=hr_dir("{dataset}"),
+        verified=verified("{dataset}"),
+    output:
+        directory(RUN / "SR" / "{model}" / "given" / "{dataset}" / "x{scale}"),
+    log:
+        RUN / "logs" / "sr" / "{model}_{dataset}_x{scale}.log",
+    benchmark:
+        RUN / "benchmarks" / "sr" / "{model}_{dataset}_x{scale}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    params:
+        code=code("given"),
+        folder=lambda w: str(given_dir(w.model, w.dataset, w.scale)),
+        source=lambda w: or_stop(given.fingerprint, given_dir(w.model, w.dataset, w.scale)),
+    shell:
+        "srgrid sr {params.folder:q} {input.hr} {output} 2>&1 | tee {log}"

@@ -27,7 +27,11 @@ def lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str, define: dict[s
 @click.command()
 @click.argument("source", metavar="INPUT", type=PATH, help="An image, or a folder of images.")
 @click.argument("output", type=PATH, help="An image, or a folder to make.")
-@click.option("--model", required=True, help="bicubic, a model name, a weights file, a folder or a hub id.")
+@click.option(
+    "--model",
+    required=True,
+    help="bicubic, lanczos or another interpolator, a model name, a weights file, a folder or a hub id.",
+)
 @scale
 @degradation_option("bicubic only: whose kernel enlarges")
 @config_option("--define")
@@ -49,3 +53,14 @@ def upscale(
 
     kernel = get_degradation(degradation, degradations(define))
     upscale_path(source, output, model, scale, degradation=kernel, options=Options(**options), compare=compare)
+
+
+@click.command()
+@click.argument("sr_dir", type=PATH, help="SR images of any program.")
+@click.argument("hr_dir", type=PATH, help="HR images; one prefix and one suffix around their names are found.")
+@click.argument("out_dir", type=PATH, help="Folder to make.")
+def sr(sr_dir: Path, hr_dir: Path, out_dir: Path) -> None:
+    """Take finished SR images as a column: copied under the names of the HR images, with a manifest."""
+    from srgrid.given import take
+
+    print(f"{sr_dir}: names read as {take(sr_dir, hr_dir, out_dir)}")

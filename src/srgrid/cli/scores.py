@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from srgrid.files import keep_apart
 
 @click.command()
 @click.argument("sr_dir", type=PATH, help="SR images.")
-@click.argument("hr_dir", type=PATH, help="HR images of the same names.")
+@click.argument("hr_dir", type=PATH, help="HR images of the same names, or with one prefix and suffix less.")
 @scale
 @click.option("--protocol", default="rgb8", help="rgb8, luma8, super-image or one of --define.")
 @click.option("--out", type=PATH, help="Write the rows and the mean as CSV.")
@@ -41,6 +42,8 @@ def score(
     if out and cell:
         scoring.check_cell(out, cell, scale, rule)
     rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule, chosen)
+    if said := scoring.read_as(rows):
+        print(f"{sr_dir}: names read as {said}", file=sys.stderr)
     shown = rows if cell else [*rows, scoring.Row("mean", scoring.mean(rows))]
     if out and cell:
         scoring.write_cell(out, rows, cell, rule, sr_dir, chosen)

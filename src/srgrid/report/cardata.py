@@ -274,7 +274,8 @@ def other_code(tables: Mapping[str, Any]) -> list[str]:
     made["the grid"] = ("srgrid.report.grid", tables["code"].get("grid"))
     for column, made_by in tables["methods"].items():
         if made_by is not None:
-            made[f"the SR images of {column}"] = ("srgrid.upscale", made_by.get("code"))
+            module = "srgrid.given" if made_by.get("step") == "sr" else "srgrid.upscale"
+            made[f"the SR images of {column}"] = (module, made_by.get("code"))
     found: dict[str, list[str]] = {}
     for what, (module, code) in made.items():
         if apart := _apart(code, code_identity(module)):

@@ -96,11 +96,12 @@ def _method_view(data: CardData, method: str) -> MethodView:
     if own:
         files = ", ".join(f"{m.file} ({m.training.training_set or 'training set not recorded'})" for m in own)
         return MethodView(method, " ".join(_once(map(_description, own))), files + _computed_in(made))
-    if None in made:
+    if any(made_by is None or made_by.get("step") == "sr" for made_by in made):
         return MethodView(method, f"{BY_HAND}.", BY_HAND)
     names = _once(str(made_by.get("model", UNKNOWN)) for made_by in made if made_by is not None)
-    if method == BASELINE or names == [BASELINE]:
-        by = f" by {', '.join(names)}" if names not in ([], [method]) else ""
+    how = _once(str(made_by["computed"]) for made_by in made if made_by is not None and made_by.get("computed"))
+    if method == BASELINE or names == [BASELINE] or how:
+        by = f" by {', '.join(how or names)}" if how or names not in ([], [method]) else ""
         return MethodView(method, "", f"computed{by}, no training", computed=True)
     return MethodView(method, f"made by {', '.join(names)}." if names else "what this is, is not recorded.", NO_WEIGHTS)
 
