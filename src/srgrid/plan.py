@@ -15,6 +15,7 @@ from srgrid.data.registry import Dataset
 from srgrid.degrade import DEGRADATIONS, Degradation, degradations, get_degradation, try_out
 from srgrid.errors import SrgridError
 from srgrid.metrics import Score, get_metrics
+from srgrid.models.entry import Entry
 from srgrid.models.find import locate
 from srgrid.networks import SCALES
 from srgrid.protocols import Protocol, get_protocol, protocols
@@ -52,7 +53,12 @@ def require(
 
 
 def weights_path(pattern: str, scale: int, basedir: Path) -> Path:
-    """The file that a config's `weights` names at a scale: under the working directory, else under `basedir`."""
+    """What a config's `weights` names at a scale: under the working directory, else under `basedir`.
+
+    It is a file, a folder, or a Python entry.
+    """
+    if entry := Entry.of(pattern.replace("{scale}", str(scale))):
+        return Path(str(entry.under(basedir)))
     given = Path(pattern.replace("{scale}", str(scale)))
     return given if given.exists() else basedir / given
 
@@ -209,7 +215,7 @@ def _weights(config: Config, basedir: Path) -> Iterator[str]:
 
 def _weights_at(method: str, pattern: str, scale: int, basedir: Path) -> Iterator[str]:
     file = weights_path(pattern, scale, basedir)
-    if not file.exists():
+    if not file.exists() and not Entry.of(str(file)):
         yield f"weights.{method}: {pattern.replace('{scale}', str(scale))}: there is no such file or folder"
         return
     try:

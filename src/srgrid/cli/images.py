@@ -27,7 +27,7 @@ def lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str, define: dict[s
 @click.command()
 @click.argument("source", metavar="INPUT", type=PATH, help="An image, or a folder of images.")
 @click.argument("output", type=PATH, help="An image, or a folder to make.")
-@click.option("--model", required=True, help="bicubic, a model name, a weights file, a folder or a hub id.")
+@click.option("--model", required=True, help="bicubic, a name, a weights file, a folder, a hub id or a Python entry.")
 @scale
 @degradation_option("bicubic only: whose kernel enlarges")
 @config_option("--define")

@@ -9,6 +9,7 @@ from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.models.container import read
+from srgrid.models.entry_load import load_entry
 from srgrid.models.find import Located, locate
 from srgrid.models.foreign import recognise
 from srgrid.models.hub import fetch
@@ -32,12 +33,14 @@ def load(source: str | Path | Located, scale: int | None = 4, rgb_range: float |
     """A network ready for inference, in fp32 on the CPU. Its `sha256` and `file` say which file it came from.
 
     source: what `srgrid.models.locate` takes, or has found. What a file is, its content decides.
-    scale: what the network has to be made for; None takes any (and 4 of a name).
+    scale: what the network has to be made for; None takes any (and 4 of a name or an entry).
     rgb_range: the range of inputs (1 or 255) that another project's network was trained on, where it is not told by the
     checkpoint. Our own files say theirs.
     Raises SrgridError if there is no such model, it was built for another scale, or its weights are not finite.
     """
     place = source if isinstance(source, Located) else locate(source, scale)
+    if place.entry:
+        return load_entry(place.entry, scale or 4, rgb_range)
     if place.kind == "hub":
         file, config = fetch(place.source, scale or 4)
         place = replace(place, file=file, config=config)
