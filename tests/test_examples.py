@@ -46,6 +46,14 @@ def test_rlfn_gives_its_papers_scores(mirror, tmp_path, scale, psnr, ssim):
     assert _score(mirror, tmp_path, entry, scale) == (pytest.approx(psnr, abs=0.005), pytest.approx(ssim, abs=5e-5))
 
 
+@pytest.mark.mirror
+@pytest.mark.skipif(not os.environ.get("SRGRID_WEIGHTS"), reason="no weights of others: set SRGRID_WEIGHTS")
+def test_dctlsa_gives_its_papers_scores_through_spandrel(mirror, tmp_path):
+    pytest.importorskip("spandrel", reason="no spandrel: pip install srgrid[zoo]")
+    found = _score(mirror, tmp_path, str(WEIGHTS / "DCTLSA/X4.pt"), 4)
+    assert found == (pytest.approx(32.530, abs=0.003), pytest.approx(0.8991, abs=5e-5))
+
+
 def _score(mirror, folder, model, scale):
     make_lr(mirror / "Set5/HR", folder / "LR", scale)
     upscale_dir(folder / "LR", folder / "SR", model, scale, options=Options(precision="fp32"))

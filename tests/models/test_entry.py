@@ -104,6 +104,7 @@ def test_it_says_what_it_is_and_a_changed_source_is_noticed(file):
     assert (told["config"]["rgb_range"], told["config"]["multiple_of"]) == (255, 4)
     assert (told["citations"], told["precisions"], told["parameters"]) == ([], ["fp32"], 0)
     assert weights_record(place)["sha256"] == told["sha256"] == told["config"]["source_sha256"]
+    assert weights_record(place, scale=3)["config"]["scale"] == 3
     file.write_text(CODE + "\n")
     assert describe(f"{file}:Nearest", 2)["sha256"] != told["sha256"]
     with pytest.raises(SrgridError, match=r"declares values in 0\.\.255; leave rgb_range out"):

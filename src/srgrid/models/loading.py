@@ -11,11 +11,12 @@ from srgrid.errors import SrgridError
 from srgrid.models.container import read
 from srgrid.models.entry_load import load_entry
 from srgrid.models.find import Located, locate
-from srgrid.models.foreign import recognise
+from srgrid.models.foreign import UnknownNetworkError, recognise
 from srgrid.models.hub import fetch
 from srgrid.models.network import Network
 from srgrid.models.record import HEADER, WeightsRecord
 from srgrid.models.weights import fill
+from srgrid.models.zoo import load_zoo
 from srgrid.networks import ARCHITECTURES, config_of
 from srgrid.records import read_object
 
@@ -51,12 +52,14 @@ def load(source: str | Path | Located, scale: int | None = 4, rgb_range: float |
         record = WeightsRecord.of_header(content.metadata[HEADER], content.path)
         _require_range(record, rgb_range, where)
     else:
-        record, inferred = recognise(content, rgb_range)
+        try:
+            record, inferred = recognise(content, rgb_range)
+        except UnknownNetworkError as unknown:
+            network = load_zoo(content, unknown, rgb_range)
+            _require_scale(network.scale, scale, where)
+            return network
         values, said = dict(inferred.tensors), inferred.said
-    if scale not in (None, record.config.scale):
-        raise SrgridError(
-            f"{where}: built for scale {record.config.scale}, not {scale}; give the file made for scale {scale}"
-        )
+    _require_scale(record.config.scale, scale, where)
     if place.config:
         _require_config(record, place.config, where)
     module = fill(record, values, where)
@@ -84,6 +87,11 @@ def describe(source: str | Path | Located, scale: int | None = None, rgb_range: 
         "licence": network.licence,
         "citations": list(network.citations),
     }
+
+
+def _require_scale(own: int, wanted: int | None, where: str) -> None:
+    if wanted not in (None, own):
+        raise SrgridError(f"{where}: built for scale {own}, not {wanted}; give the file made for scale {wanted}")
 
 
 def _require_range(record: WeightsRecord, given: float | None, where: str) -> None:
