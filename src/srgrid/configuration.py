@@ -153,7 +153,9 @@ class Config:
     define_datasets: dict[Name, dict[str, Any]] = setting({}, "Your own data sets, by name (see docs/data.md).")
     weights: dict[Name, Annotated[str, Rule(minLength=1)]] = setting(
         {},
-        "Weights that are used instead of training, by method; {scale} is put in. For example\n"
+        "Weights that are used instead of training, by method; {scale} is put in. A Python function that makes a "
+        "network is named likewise, with its weights after @ (see docs/networks.md). For example\n"
+        '  rlfn: "examples/rlfn.py:rlfn@weights/rlfn_x{scale}.pth"\n'
         "  rcan-bam-s: models/rcan-bam-s_x{scale}.safetensors",
     )
     sr: dict[Name, Annotated[str, Rule(minLength=1)]] = setting(

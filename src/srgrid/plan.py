@@ -17,6 +17,7 @@ from srgrid.degrade import DEGRADATIONS, Degradation, degradations, get_degradat
 from srgrid.errors import SrgridError
 from srgrid.interpolate import INTERPOLATORS
 from srgrid.metrics import Score, get_metrics
+from srgrid.models.entry import Entry
 from srgrid.models.find import locate
 from srgrid.networks import SCALES
 from srgrid.protocols import Protocol, get_protocol, protocols
@@ -56,7 +57,12 @@ def require(
 
 
 def weights_path(pattern: str, scale: int, basedir: Path) -> Path:
-    """The file that a config's `weights` names at a scale: under the working directory, else under `basedir`."""
+    """What a config's `weights` names at a scale: under the working directory, else under `basedir`.
+
+    It is a file, a folder, or a Python entry.
+    """
+    if entry := Entry.of(pattern.replace("{scale}", str(scale))):
+        return Path(str(entry.under(basedir)))
     given = Path(pattern.replace("{scale}", str(scale)))
     return given if given.exists() else basedir / given
 
@@ -238,7 +244,7 @@ def _weights(config: Config, basedir: Path) -> Iterator[str]:
 
 def _weights_at(method: str, pattern: str, scale: int, basedir: Path) -> Iterator[str]:
     file = weights_path(pattern, scale, basedir)
-    if not file.exists():
+    if not file.exists() and not Entry.of(str(file)):
         yield f"weights.{method}: {pattern.replace('{scale}', str(scale))}: there is no such file or folder"
         return
     try:

@@ -83,22 +83,25 @@ def _all_weights(weights: Weights, methods: Mapping[str, Any], ranges: Mapping[s
 
 def _used(file: Path, key: str, used: str | None, rgb_range: float | None) -> dict[str, Any]:
     """What given weights are, which have to be those that the SR images were made with."""
-    record = weights_record(locate(file, int(key.rpartition(" x")[2])), rgb_range)
+    scale = int(key.rpartition(" x")[2])
+    record = weights_record(locate(file, scale), rgb_range, scale)
     if record["sha256"] != used:
         made_with = f"made with {used[:12]}..." if used else "not made with weights that are recorded"
         raise SrgridError(f"{file}: other bytes than the SR images of {key}, {made_with}; upscale and score again")
     return record
 
 
-def weights_record(source: str | Path | Located, rgb_range: float | None = None) -> dict[str, Any]:
+def weights_record(
+    source: str | Path | Located, rgb_range: float | None = None, scale: int | None = None
+) -> dict[str, Any]:
     """What a model is (`srgrid.models.describe`), and what was measured while it was trained, if that is on record.
 
-    source, rgb_range: see `srgrid.models.load`. Raises SrgridError for a damaged record beside the weights.
+    source, rgb_range, scale: see `srgrid.models.load`. Raises SrgridError for a damaged record beside the weights.
     """
     from srgrid.models.loading import describe
 
-    place = source if isinstance(source, Located) else locate(source)
-    record = {"path": place.source, **describe(place, rgb_range=rgb_range)}
+    place = source if isinstance(source, Located) else locate(source, scale)
+    record = {"path": place.source, **describe(place, scale, rgb_range)}
     trained = TrainingRecord.beside(place.file) if place.file else None
     if trained is not None:
         record |= {"measured": trained.said(), "licence": record["licence"] or trained.licence}

@@ -94,7 +94,8 @@ def upscale_dir(
     found = _located(model, scale)
     keep_apart(out_dir, in_dir, *folder.files.values(), *(found.files if found else ()))
     runner = _network(found, scale, options) if found else _computed(model, scale, degradation, options)
-    made_by = {"step": "upscale", "model": Path(model).name, "scale": scale, "kind": options.kind, **runner.made_by}
+    name = found.shown if found else model
+    made_by = {"step": "upscale", "model": name, "scale": scale, "kind": options.kind, **runner.made_by}
     entries = {}
     with staged_dir(out_dir) as staged:
         names = iter(track(list(folder.files), f"SR x{scale} {Path(model).stem} {in_dir}"))

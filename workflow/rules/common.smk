@@ -27,6 +27,7 @@ from srgrid.errors import SrgridError
 from srgrid.lock import hold
 from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
+from srgrid.models.entry import Entry
 from srgrid.models.find import locate
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE, COMPUTED
@@ -134,8 +135,15 @@ def weights_file(model, scale):
     if model in COMPUTED:
         return []
     if model in config["weights"]:
-        return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))
+        return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))  # or a Python entry
     return RUN / "weights" / f"{model}_x{scale}.safetensors"
+
+
+def weights_inputs(model, scale):
+    """The files that a network is read from: its weights, or the code and weights of a Python entry."""
+    given = weights_file(model, scale)
+    entry = Entry.of(str(given)) if model in config["weights"] else None
+    return or_stop(entry.files) if entry else given
 
 
 def own_degradation(name):

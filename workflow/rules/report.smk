@@ -40,7 +40,7 @@ rule provenance:
     input:
         tables=rules.grid.output,
         hr=[hr_dir(name) for name in config["datasets"]],
-        weights=list(weights_by_column().values()),
+        weights=[weights_inputs(method, scale) for method, scale in weights_by_column()],
     output:
         RUN / "provenance.json",
     log:

@@ -1,7 +1,7 @@
 rule upscale:
     input:
         lr=RESOURCES / "LR" / "{degradation}" / "{dataset}" / "x{scale}",
-        weights=lambda w: weights_file(w.model, w.scale),
+        weights=lambda w: weights_inputs(w.model, w.scale),
     output:
         directory(RUN / "SR" / "{model}" / "{degradation}-8bit" / "{dataset}" / "x{scale}"),
     log:
@@ -19,7 +19,7 @@ rule upscale:
         weights_sha256=lambda w: given_digest(w.model, w.scale),
         rgb_range=lambda w: rgb_range(w.model),
         define=lambda w: own_degradation(w.degradation),
-        model=lambda w, input: input.weights or w.model,
+        model=lambda w: str(weights_file(w.model, w.scale) or w.model),
         device=COMPUTE["device"],
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
@@ -43,7 +43,7 @@ use rule upscale as upscale_float with:
         weights_sha256=lambda w: given_digest(w.model, w.scale),
         rgb_range=lambda w: rgb_range(w.model),
         define=lambda w: own_degradation(w.degradation),
-        model=lambda w, input: input.weights or w.model,
+        model=lambda w: str(weights_file(w.model, w.scale) or w.model),
         device=COMPUTE["device"],
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",

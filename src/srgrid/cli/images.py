@@ -30,7 +30,7 @@ def lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str, define: dict[s
 @click.option(
     "--model",
     required=True,
-    help="bicubic, lanczos or another interpolator, a model name, a weights file, a folder or a hub id.",
+    help="bicubic, lanczos or another interpolator, a name, a weights file, a folder, a hub id or a Python entry.",
 )
 @scale
 @degradation_option("bicubic only: whose kernel enlarges")

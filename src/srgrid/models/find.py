@@ -1,4 +1,4 @@
-"""Where a model is: a name, a weights file, a folder or a hub id, told without reading a tensor or importing torch."""
+"""Where a model is: a name, a weights file, a folder, an entry or a hub id, told without reading a tensor or torch."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from srgrid.errors import SrgridError
+from srgrid.models.entry import Entry
 from srgrid.models.record import WeightsRecord
 from srgrid.networks import names
 
@@ -24,21 +25,29 @@ class Located:
     """What a text that means a model turned out to be."""
 
     source: str  # as it was given
-    kind: Literal["name", "file", "folder", "hub"]
-    file: Path | None  # the weights; None of a hub id, whose files are fetched when it is loaded
+    kind: Literal["name", "file", "folder", "hub", "entry"]
+    file: Path | None  # the weights, or an entry's code; None of a hub id, whose files are fetched when it is loaded
     config: Path | None = None  # config.json beside them, if there is one
+    entry: Entry | None = None
 
     @property
     def files(self) -> tuple[Path, ...]:
         """All that the model is read from."""
+        if self.entry:
+            return self.entry.files()
         return tuple(file for file in (self.file, self.config) if file is not None)
+
+    @property
+    def shown(self) -> str:
+        """What a manifest calls it: no folders, which differ from machine to machine."""
+        return self.entry.name if self.entry else Path(self.source).name
 
     def record(self) -> WeightsRecord | None:
         """What the file says of itself, if it is one of srgrid's own; read anew each time.
 
         Raises SrgridError if its header is damaged.
         """
-        return None if self.file is None else WeightsRecord.of_file(self.file)
+        return None if self.file is None or self.entry else WeightsRecord.of_file(self.file)
 
     def scale(self) -> int | None:
         """The scale that the file was made for, if it is one of srgrid's own."""
@@ -60,7 +69,8 @@ def locate(source: str | Path, scale: int | None = None) -> Located:
     """Which files a model is read from. Looks at names of files alone; nothing is fetched.
 
     source: a name (`srgrid.networks.names()`), a weights file of ours or of another project, a local folder with
-    `model.safetensors` or super-image's `pytorch_model_<scale>x.pt`, or a hub id.
+    `model.safetensors` or super-image's `pytorch_model_<scale>x.pt`, a Python entry (`srgrid.models.entry`), or a hub
+    id.
     scale: which file is meant, of a name or of super-image's folder (4 if it is not said).
     Raises SrgridError if it is none of these, or there is no such file.
     """
@@ -75,11 +85,14 @@ def locate(source: str | Path, scale: int | None = None) -> Located:
         return _in_folder(path, scale)
     if path.exists():
         return Located(name, "file", path)
+    if entry := Entry.of(name):
+        return Located(name, "entry", entry.files()[0], entry=entry)
     if path.suffix in _SUFFIXES:
         raise SrgridError(f"{path}: there is no such weights file")
     if name.count("/") == 1 and not name.startswith((".", "/", "~")):
         return Located(name, "hub", None)
-    raise SrgridError(f"model {name!r}: neither a known name ({', '.join(names())}) nor a file, folder or hub id")
+    known = ", ".join(names())
+    raise SrgridError(f"model {name!r}: neither a known name ({known}) nor a file, folder, Python entry or hub id")
 
 
 def of_scale(scale: int) -> str:

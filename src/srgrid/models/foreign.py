@@ -17,7 +17,7 @@ from srgrid.networks import ARCHITECTURES
 # What training programs put before the names of a network that they wrap.
 PREFIXES = ("module.", "_orig_mod.", "model.", "net_g.", "netG.", "net.", "generator.")
 
-# Names that betray a network that this program does not know.
+# Names that betray a network that this program does not know; spandrel knows those of _ZOO.
 _OTHERS = (
     (r"block_1\.c1_r\.", "RLFN"),
     (r"B1\.c1_d\.", "RFDN"),
@@ -30,12 +30,23 @@ _OTHERS = (
     (r"body\.\d+\.body\.2\.weight", "EDSR"),
 )
 
+_ZOO = ("DCTLSA", "SwinIR", "RCAN under BasicSR's names", "RRDB (ESRGAN)")
+
+
+class UnknownNetworkError(SrgridError):
+    """A file's tensors are of no kind that is known. zoo_name: of the kind that spandrel would know; empty if none."""
+
+    def __init__(self, message: str, state: Mapping[str, Tensor]) -> None:
+        super().__init__(message)
+        name = _looks_like(state)
+        self.zoo_name = name if name in _ZOO else ""
+
 
 def recognise(content: Content, rgb_range: float | None = None) -> tuple[WeightsRecord, Inferred]:
     """What a file without our header holds: its record, and the tensors as its network takes them.
 
     rgb_range: the range of inputs that the network was trained on, 1 or 255, where the tensors do not tell it.
-    Raises SrgridError if its tensors are of no network that is known, or nothing tells the range.
+    Raises UnknownNetworkError if its tensors are of no network that is known, SrgridError if nothing tells the range.
     """
     marked = content.kind == "checkpoint"
     state: Mapping[str, Tensor] = content.tensors
@@ -49,11 +60,13 @@ def recognise(content: Content, rgb_range: float | None = None) -> tuple[Weights
             provenance = _provenance(content, prefix) | found.provenance
             return WeightsRecord(architecture, found.config, provenance=provenance), found
     if not marked:
-        raise SrgridError(
-            f"{content.path}: a {content.kind} file without srgrid's header; it does not say what model it is"
+        raise UnknownNetworkError(
+            f"{content.path}: a {content.kind} file without srgrid's header; it does not say what model it is", state
         )
     known = " or ".join(kind.title for kind in ARCHITECTURES.values() if kind.infer)
-    raise SrgridError(f"{content.path}: not {known} checkpoint: expected tensors are missing ({_resembles(state)})")
+    raise UnknownNetworkError(
+        f"{content.path}: not {known} checkpoint: expected tensors are missing ({_resembles(state)})", state
+    )
 
 
 def _provenance(content: Content, prefix: str) -> dict[str, Any]:
@@ -78,7 +91,11 @@ def _bare(state: Mapping[str, Tensor], mark: str) -> tuple[Mapping[str, Tensor],
 
 
 def _resembles(state: Mapping[str, Tensor]) -> str:
-    for pattern, name in _OTHERS:
-        if any(re.match(pattern, key) for key in state):
-            return f"it looks like {name}, which this program does not know"
+    if name := _looks_like(state):
+        return f"it looks like {name}, which this program does not know"
     return f"its first is {next(iter(state), 'none')[:80]}"
+
+
+def _looks_like(state: Mapping[str, Tensor]) -> str:
+    known = (name for pattern, name in _OTHERS if any(re.match(pattern, key) for key in state))
+    return next(known, "")

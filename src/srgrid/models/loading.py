@@ -9,12 +9,14 @@ from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.models.container import read
+from srgrid.models.entry_load import load_entry
 from srgrid.models.find import Located, locate
-from srgrid.models.foreign import recognise
+from srgrid.models.foreign import UnknownNetworkError, recognise
 from srgrid.models.hub import fetch
 from srgrid.models.network import Network
 from srgrid.models.record import HEADER, WeightsRecord
 from srgrid.models.weights import fill
+from srgrid.models.zoo import load_zoo
 from srgrid.networks import ARCHITECTURES, config_of
 from srgrid.records import read_object
 
@@ -32,12 +34,14 @@ def load(source: str | Path | Located, scale: int | None = 4, rgb_range: float |
     """A network ready for inference, in fp32 on the CPU. Its `sha256` and `file` say which file it came from.
 
     source: what `srgrid.models.locate` takes, or has found. What a file is, its content decides.
-    scale: what the network has to be made for; None takes any (and 4 of a name).
+    scale: what the network has to be made for; None takes any (and 4 of a name or an entry).
     rgb_range: the range of inputs (1 or 255) that another project's network was trained on, where it is not told by the
     checkpoint. Our own files say theirs.
     Raises SrgridError if there is no such model, it was built for another scale, or its weights are not finite.
     """
     place = source if isinstance(source, Located) else locate(source, scale)
+    if place.entry:
+        return load_entry(place.entry, scale or 4, rgb_range)
     if place.kind == "hub":
         file, config = fetch(place.source, scale or 4)
         place = replace(place, file=file, config=config)
@@ -48,12 +52,14 @@ def load(source: str | Path | Located, scale: int | None = 4, rgb_range: float |
         record = WeightsRecord.of_header(content.metadata[HEADER], content.path)
         _require_range(record, rgb_range, where)
     else:
-        record, inferred = recognise(content, rgb_range)
+        try:
+            record, inferred = recognise(content, rgb_range)
+        except UnknownNetworkError as unknown:
+            network = load_zoo(content, unknown, rgb_range)
+            _require_scale(network.scale, scale, where)
+            return network
         values, said = dict(inferred.tensors), inferred.said
-    if scale not in (None, record.config.scale):
-        raise SrgridError(
-            f"{where}: built for scale {record.config.scale}, not {scale}; give the file made for scale {scale}"
-        )
+    _require_scale(record.config.scale, scale, where)
     if place.config:
         _require_config(record, place.config, where)
     module = fill(record, values, where)
@@ -81,6 +87,11 @@ def describe(source: str | Path | Located, scale: int | None = None, rgb_range: 
         "licence": network.licence,
         "citations": list(network.citations),
     }
+
+
+def _require_scale(own: int, wanted: int | None, where: str) -> None:
+    if wanted not in (None, own):
+        raise SrgridError(f"{where}: built for scale {own}, not {wanted}; give the file made for scale {wanted}")
 
 
 def _require_range(record: WeightsRecord, given: float | None, where: str) -> None:

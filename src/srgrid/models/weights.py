@@ -28,6 +28,8 @@ def save(path: Path, module: nn.Module, record: WeightsRecord, dtype: str = "fp3
     """
     if dtype not in DTYPES:
         raise SrgridError(f"dtype {dtype!r}: choose one of {', '.join(DTYPES)}")
+    if record.architecture not in ARCHITECTURES:
+        raise SrgridError(f"{path}: not written: srgrid's files hold its own networks, not a {record.architecture}")
     exact = ARCHITECTURES[record.architecture].exact
     state = {
         name: value.to(torch.float32 if name.startswith(exact) else DTYPES[dtype])
