@@ -101,6 +101,7 @@ def test_it_says_what_it_is_and_a_changed_source_is_noticed(file):
     assert (place.kind, place.files, place.scale(), place.shown) == ("entry", (file,), None, "mine.py:Nearest")
     told = describe(f"{file}:Nearest", 2)
     assert (told["architecture"], told["file"], told["licence"]) == ("mine.py:Nearest", "mine.py", "CC0-1.0")
+    assert told["about"] == "A network of another program, made by the Python function mine.py:Nearest."
     assert (told["config"]["rgb_range"], told["config"]["multiple_of"]) == (255, 4)
     assert (told["citations"], told["precisions"], told["parameters"]) == ([], ["fp32"], 0)
     assert weights_record(place)["sha256"] == told["sha256"] == told["config"]["source_sha256"]

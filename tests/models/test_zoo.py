@@ -60,6 +60,7 @@ def test_a_checkpoint_is_recognised_and_computes_as_its_own_class_does(swinir):
     assert network.upscale(image[..., 0], ensemble=True).shape == (42, 34)
     told = describe(file)
     assert (told["config"]["scale"], told["config"]["channels"], told["licence"]) == (2, 3, None)
+    assert told["about"].startswith("A SwinIR, built by spandrel ")
     assert told["provenance"]["read_by"].startswith("spandrel ")
     with pytest.raises(SrgridError, match=r"tiny\.pth: built for scale 2, not 4"):
         load(file, 4)

@@ -90,6 +90,7 @@ def _network(made: Any, config: EntryConfig, where: str) -> Network:
         provenance=provenance,
         precisions=("fp32",),
         multiple_of=config.multiple_of,
+        about=f"A network of another program, made by the Python function {config.entry}.",
     )
 
 

@@ -80,6 +80,7 @@ def _network(found: Any, content: Content) -> Network:
         provenance=provenance,
         precisions=("fp32",),
         multiple_of=config.multiple_of,
+        about=f"A {kind}, built by spandrel {config.spandrel} after the checkpoint's tensors.",
     )
 
 
