@@ -21,8 +21,8 @@ SWINIR = {"layers.0.residual_group.blocks.0.attn.qkv.weight": torch.zeros(3, 3)}
 def spandrel():
     try:
         import spandrel
-    except ImportError:
-        pytest.skip("no spandrel: pip install srgrid[zoo]")
+    except (ImportError, RuntimeError) as error:  # torchvision of another torch
+        pytest.skip(f"no spandrel that runs ({error}): pip install srgrid[zoo]")
     return spandrel
 
 
