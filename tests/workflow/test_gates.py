@@ -65,6 +65,15 @@ def other_weights(folder):
     os.utime(weights, ns=(then.st_atime_ns, then.st_mtime_ns))
 
 
+def torn_images(folder):
+    """SR images of another program, cut short."""
+    for scale in (2, 3):
+        for file in images.list_images(folder / "resources/HR/sample"):
+            torn = folder / f"theirs/x{scale}/{file.name}"
+            torn.parent.mkdir(parents=True, exist_ok=True)
+            torn.write_bytes(file.read_bytes()[:500])
+
+
 def edit(name):
     """Raise one digit of a table."""
 
@@ -94,6 +103,11 @@ FAULTS = {
     "train": (lambda f: None, {"train": {"settings": {"patch": 4000}}}, "lower the patch"),
     "upscale": (torn_weights, {}, "rcan-bam-xs_x2.safetensors"),
     "upscale_float": (torn_weights, {}, "rcan-bam-xs_x2.safetensors"),
+    "sr": (
+        torn_images,
+        {"methods": ["bicubic", "rcan-bam-xs", "theirs"], "sr": {"theirs": "theirs/x{scale}"}},
+        "images cannot be used",
+    ),
     "score": (lambda f: an_image(f / SR).unlink(), {}, "matlab-8bit/sample/x2: not as it was made"),
     "grid": (edit(CELL), {}, "sample_x2_bicubic.csv: edited or damaged"),
     "figure": (edit("scores.csv"), {}, "scores.csv: edited or damaged"),
