@@ -68,6 +68,7 @@ LAYERS = {
     "srgrid.models": 2,
     "srgrid.train": 3,
     "srgrid.upscale": 3,
+    "srgrid.cost": 3,
     "srgrid.report": 4,
     "srgrid.provenance": 4,
     "srgrid.configuration": 4,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from srgrid.settings import Device, Precision, Rule, setting
+from srgrid.settings import Costs, Device, Precision, Rule, setting
 
 _TEXTS = ("base", "about", "degradation")
 Name = Annotated[str, Rule(pattern="^[A-Za-z0-9][A-Za-z0-9.+_-]*$")]
@@ -167,6 +167,7 @@ class Config:
     train: Train = setting(Train(), "The training of the models that no weights are given for.")
     compute: Compute = setting(Compute(), "With what one job computes.")
     upscale: Upscale = setting(Upscale(), "How networks enlarge.")
+    costs: Costs = setting(Costs(), "What the methods cost (see docs/costs.md).")
     figures: Figures = setting(Figures(), "What the figures and the card's compare view show.")
     audit: bool = setting(
         True,

@@ -48,6 +48,7 @@ def require(
         _weights(config, basedir),
         _training(config),
         _warm_starts(config),
+        _costs(config),
         _templates(config),
         _shown(config, mirror),
     )
@@ -275,6 +276,15 @@ def _warm_starts(config: Config) -> Iterator[str]:
             seen.append(str(init[seen[-1]]))
         if len(seen) > len(init) + 1:
             yield f"train.init.{scale}: x{' starts from x'.join(seen[:3])}, and so on in a circle"
+
+
+def _costs(config: Config) -> Iterator[str]:
+    baseline = config["costs"]["baseline"]
+    if baseline and baseline not in networks(config):
+        known = ", ".join(networks(config)) or "none"
+        yield f"costs.baseline: {baseline} is no network of this run; choose one of its networks ({known})"
+    if baseline and not config["costs"]["measure"]:
+        yield "costs.baseline: the score needs measured seconds; set `measure: true`, or leave the baseline empty"
 
 
 def _templates(config: Config) -> Iterator[str]:

@@ -25,6 +25,8 @@ class Rule:
         self.words = words
 
 
+Size = Annotated[list[Annotated[int, Rule(minimum=1)]], Rule(minItems=2, maxItems=2)]
+
 _WORDS: dict[Any, str] = {
     str: "string",
     int: "integer",
@@ -69,6 +71,25 @@ class Options:
     def suffix(self) -> str:
         """Of the files written."""
         return ".png" if self.kind == "8bit" else ".npy"
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What costs.csv holds beside what is counted."""
+
+    measure: bool = setting(
+        False,
+        "Measure seconds and memory, too: each method alone on the machine, with the device, precision and threads of "
+        "`compute`. Parameters, multiply-adds and activations are always counted.",
+    )
+    size: Size = setting([256, 256], "Width and height, in pixels, of the LR image that is enlarged.")
+    warmup: int = setting(3, "Enlargements before the first that is timed.", minimum=1)
+    repeats: int = setting(10, "Enlargements that are timed.", minimum=2)
+    baseline: str = setting(
+        "",
+        "A method of this run by whose seconds, multiply-adds and parameters those of the others are divided for the "
+        "efficiency score of NTIRE's challenges. Empty: no score.",
+    )
 
 
 def told(record: type) -> dict[str, Field[Any]]:

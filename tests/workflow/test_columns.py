@@ -1,5 +1,7 @@
 """Columns that no network makes: interpolators, and finished SR images of another program."""
 
+import shutil
+
 import numpy as np
 from running import planned, read, run
 
@@ -41,3 +43,26 @@ def test_interpolators_and_a_folder_are_columns(tmp_path):
     assert again["sr"] == 1
     assert again["score"] == 2
     assert not {"upscale", "lr", "fetch"} & set(again)
+
+
+def test_costs_of_every_kind_of_column(finished, tmp_path):
+    """Counted with every run; measured where the config asks, alone; no score changes by it."""
+    counted = read(finished / "results/tiny/costs.csv")
+    assert [(row["method"], row["scale"]) for row in counted] == [
+        *(("bicubic", "2"), ("bicubic", "3")),
+        *(("rcan-bam-xs", "2"), ("rcan-bam-xs", "3")),
+    ]
+    assert {row["seconds"] for row in counted} == {""}
+    assert all(int(row["multiply_adds"]) > 1e9 for row in counted[2:])
+    shutil.copytree(finished, tmp_path / "run")
+    changes = {"costs": {"measure": True, "size": [24, 20], "warmup": 1, "repeats": 2, "baseline": "rcan-bam-xs"}}
+    assert set(planned(tmp_path / "run", changes=changes)) - {"total", "all", "provenance"} == {"cost", "card"}
+    done = run(tmp_path / "run", changes=changes)
+    assert done.returncode == 0, done.stderr
+    results = tmp_path / "run/results/tiny"
+    measured = read(results / "costs.csv")
+    assert all(float(row["seconds"]) > 0 and row["device"] for row in measured)
+    assert [row["score"] for row in measured] == ["", "", "7.38906", "7.38906"]
+    assert "which has 7.389; lower is better" in (results / "model_card.md").read_text()
+    for name in ("grid.csv", "scores.csv", "intervals.csv"):
+        assert (results / name).read_bytes() == (finished / "results/tiny" / name).read_bytes()

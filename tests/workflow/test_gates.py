@@ -112,6 +112,7 @@ FAULTS = {
     "grid": (edit(CELL), {}, "sample_x2_bicubic.csv: edited or damaged"),
     "figure": (edit("scores.csv"), {}, "scores.csv: edited or damaged"),
     "provenance": (other_weights, {}, "rcan-bam-xs_x2.safetensors: other bytes"),
+    "cost": (torn_weights, {}, "rcan-bam-xs_x2.safetensors"),
     "audit": (edit("grid.csv"), {}, "grid.csv: edited or damaged"),
     "card": (bad_template, {"templates": "templates"}, "card.md.j2"),
 }

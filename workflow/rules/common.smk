@@ -192,6 +192,27 @@ def weights_by_column():
     return {(method, scale): weights_file(method, scale) for method in plan.networks(config) for scale in scales}
 
 
+def priced_columns():
+    """METHOD:SCALE=MODEL of every column, for `srgrid cost`. Bicubic is what the first protocol's degradation has it be."""
+    bicubic = DEGRADATIONS[PROTOCOLS[config["protocols"][0]].degradation].enlarger
+    models = {BASELINE: f"bicubic-{bicubic}"} | {method: method for method in COMPUTED[1:]}
+    models |= dict.fromkeys(config["sr"], "")
+    return [
+        shlex.quote(f"{method}:{scale}={models.get(method, weights_file(method, scale))}")
+        for method in config["methods"]
+        for scale in sorted({scale for _, scale in cells()})
+    ]
+
+
+def cost_options():
+    """What `srgrid cost` is told of the config."""
+    how = config["costs"]
+    size = " ".join(map(str, how["size"]))
+    numbers = f"--size {size} --warmup {how['warmup']} --repeats {how['repeats']}"
+    baseline = f"--baseline {shlex.quote(how['baseline'])}" if how["baseline"] else ""
+    return f"{'--measure' if how['measure'] else ''} {numbers} {baseline}"
+
+
 def score_files():
     return [
         RUN / "scores" / protocol / f"{dataset}_x{scale}_{method}.csv"

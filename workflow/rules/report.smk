@@ -64,6 +64,37 @@ rule provenance:
         " --missing {params.missing:q} --command {params.command:q} 2>&1 | tee {log}"
 
 
+# Whoever measures has all cores, so that nothing else runs beside it.
+rule cost:
+    input:
+        weights=[weights_inputs(method, scale) for method, scale in weights_by_column()],
+    output:
+        costs=RUN / "costs.csv",
+        record=RUN / "costs.json",
+    log:
+        RUN / "logs" / "cost.log",
+    benchmark:
+        RUN / "benchmarks" / "cost.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: (workflow.cores or COMPUTE["threads"]) if config["costs"]["measure"] else 1
+    resources:
+        gpu=GPU if config["costs"]["measure"] else 0,
+    params:
+        code=[code("cost"), code("report.costs")],
+        weights_sha256=[given_digest(method, scale) for method, scale in weights_by_column()],
+        columns=priced_columns(),
+        how=cost_options(),
+        device=COMPUTE["device"],
+        precision=COMPUTE["precision"],
+        torch_threads=COMPUTE["threads"],
+        rgb_range=json.dumps(config["upscale"]["rgb_range"]),
+    shell:
+        "srgrid cost {output.costs} {params.columns} {params.how} --device {params.device}"
+        " --precision {params.precision} --threads {params.torch_threads} --rgb-range {params.rgb_range:q}"
+        " 2>&1 | tee {log}"
+
+
 rule audit:
     input:
         tables=rules.grid.output,
@@ -91,6 +122,7 @@ rule card:
     input:
         tables=rules.grid.output,
         provenance=rules.provenance.output,
+        costs=rules.cost.output,
         figures=[RUN / "figures" / f"{name}_x{scale}.json" for name, scale in cells()],
         previews=[RUN / "previews" / f"{name}_x{scale}" for name, scale in cells()],
         audit=rules.audit.output if config["audit"] else [],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -75,6 +76,19 @@ def settings_of(record: type, *names: str, unset: bool = False) -> Callable[[Fun
         return function
 
     return add
+
+
+def by_column(given: Sequence[str], option: str, what: str = "FILE") -> dict[tuple[str, int], str]:
+    """What options of the form METHOD:SCALE=... say, by method and scale. Raises SrgridError as `pairs` does."""
+    form = f"METHOD:SCALE={what}"
+    found = {}
+    for text in given:
+        name, equals, value = text.partition("=")
+        method, _, factor = name.rpartition(":")
+        if not equals or not method or not re.fullmatch("[1-9][0-9]{0,2}", factor) or (method, int(factor)) in found:
+            raise SrgridError(f"{option}: expected {form}, each once, got {text!r}")
+        found[method, int(factor)] = value
+    return found
 
 
 def pairs(given: Sequence[str], option: str, form: str = "METHOD=FOLDER") -> dict[str, Path]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, config_option, json_option, pairs, scale
+from srgrid.cli.options import PATH, by_column, config_option, json_option, pairs, scale
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart
 
@@ -77,12 +77,7 @@ def provenance(
     """Write down what made a run's results: versions, commit, config, hardware, digests."""
     from srgrid.provenance import write_provenance
 
-    used = {}
-    for name, path in pairs(weights, "--weights", "METHOD:SCALE=FILE").items():
-        method, _, factor = name.rpartition(":")
-        if not method or not factor.isdecimal():
-            raise SrgridError(f"--weights: expected METHOD:SCALE=FILE, got {name}={path}")
-        used[method, int(factor)] = path
+    used = {column: Path(path) for column, path in by_column(weights, "--weights").items()}
     keep_apart(out, *inputs, *used.values())
     write_provenance(out, config, list(inputs), used, missing, command)
 

@@ -78,7 +78,7 @@ def describe(source: str | Path | Located, scale: int | None = None, rgb_range: 
         "architecture": network.architecture,
         "name": network.name,
         "config": asdict(network.config),
-        "parameters": sum(tensor.numel() for tensor in network.module.state_dict().values()),
+        "parameters": network.parameters,
         "provenance": network.provenance,
         "file": network.file,
         "sha256": network.sha256,

@@ -69,6 +69,11 @@ class Network:
         return WeightsRecord(self.architecture, self.config, self.name, self.provenance, self.licence)
 
     @property
+    def parameters(self) -> int:
+        """How many numbers its `nn.Parameter`s hold, frozen or not; buffers are none."""
+        return sum(parameter.numel() for parameter in self.module.parameters())
+
+    @property
     def device(self) -> torch.device:
         """Where its weights are."""
         return device_of(self.module)

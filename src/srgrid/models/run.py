@@ -104,22 +104,24 @@ def upscale_float(
     device = device_of(network.module)
     batch = torch.from_numpy(np.stack(colour)).to(device).permute(0, 3, 1, 2).float().div_(255)
     with torch.inference_mode(), autocast(network, device, precision):
-        out = _ensemble(network, batch, tile) if ensemble else _run(network, batch, tile)
-        if not bool(torch.isfinite(out).all()):
-            raise NotFiniteError(_where(out, names, network.scale, computed_in(network, device, precision)))
+        out = _ensemble(network, batch, tile) if ensemble else answer(network, batch, tile)
+        require_finite(out, names, network.scale, computed_in(network, device, precision))
         values = out.float().mul(255).clamp_(0, 255).permute(0, 2, 3, 1).cpu().numpy()
     return [sr if im.ndim == 3 else sr.mean(axis=2) for sr, im in zip(values, images, strict=True)]
 
 
-def _where(out: Tensor, names: Sequence[str], scale: int, precision: str) -> str:
+def require_finite(out: Tensor, names: Sequence[str], scale: int, precision: Computed) -> None:
+    """Raise NotFiniteError, saying of which image and where, if an answer, N x 3 x H x W, holds NaN or infinities."""
     bad = ~torch.isfinite(out)
+    if not bool(bad.any()):
+        return
     index = int(bad.flatten(1).any(dim=1).nonzero()[0])
     name = names[index] if names else f"image {index + 1} of {len(out)}"
     places = bad[index].any(dim=0)
     row, column = (int(n) // scale for n in places.nonzero()[0])
     share = float(places.double().mean())
     advice = "try --precision fp32" if precision == "bf16" else "the weights do not suit it, or are damaged"
-    return (
+    raise NotFiniteError(
         f"{name}: the network's answer in {precision} is not finite (NaN or infinite) at {share:.1%} of its pixels,"
         f" the first at LR row {row}, column {column}; {advice}"
     )
@@ -163,22 +165,22 @@ def _ensemble(network: Runs, x: Tensor, tile: int | None) -> Tensor:
     for turns in range(4):
         for flip in (False, True):
             turned = torch.rot90(x.flip(3) if flip else x, turns, (2, 3))
-            out = torch.rot90(_run(network, turned, tile), -turns, (2, 3))
+            out = torch.rot90(answer(network, turned, tile), -turns, (2, 3))
             out = out.flip(3) if flip else out
             total = out if total is None else total + out
     assert total is not None
     return total / 8
 
 
-def _run(network: Runs, x: Tensor, tile: int | None) -> Tensor:
+def answer(network: Runs, x: Tensor, tile: int | None = None) -> Tensor:
     """The network's answer to N x 3 x H x W: padded to the size that it wants, and cut back."""
     height, width = x.shape[2:]
-    x = _padded(x, network.multiple_of).contiguous(memory_format=torch.channels_last)
+    x = padded(x, network.multiple_of).contiguous(memory_format=torch.channels_last)
     out = _whole(network, x) if network.tiler is None else _tiled(network, network.tiler, x, tile)
     return out[:, :, : height * network.scale, : width * network.scale]
 
 
-def _padded(x: Tensor, multiple: int) -> Tensor:
+def padded(x: Tensor, multiple: int) -> Tensor:
     """The image mirrored at its lower and right edge until its sides are multiples; repeated where it is too small."""
     height, width = x.shape[2:]
     below, right = -height % multiple, -width % multiple

@@ -23,6 +23,7 @@ from srgrid.records import flatten
 from srgrid.report import origins, views
 from srgrid.report.cardata import CardData, gather
 from srgrid.report.control import controls
+from srgrid.report.costs import cost_table
 from srgrid.report.frontmatter import front_matter
 from srgrid.report.page import data_link, page_data, script_json
 from srgrid.report.selection import GIVEN
@@ -141,6 +142,9 @@ def _context(data: CardData) -> dict[str, Any]:
         "effects": views.audit_effects(data),
         "controls": controls(data),
         "effect_cells": views.effect_cells(data),
+        "costs": cost_table(data.costs),
+        "timed": next((row for row in data.costs if row.seconds is not None), None),
+        "scored_against": data.provenance["config"].get("costs", {}).get("baseline", ""),
         "left_out": list(dict.fromkeys(data.left_out.values())),
         "not_here": sorted({p.method for p in data.published} - set(data.order["method"])),
         "baseline": BASELINE,

@@ -9,12 +9,14 @@ import pandas as pd
 
 from srgrid.code import NOT_INSTALLED, code_identity
 from srgrid.configuration import Card
+from srgrid.cost import Cost
 from srgrid.data.registry import Dataset, load_registry
 from srgrid.degrade import Degradation, degradations
 from srgrid.errors import SrgridError
 from srgrid.metrics import Metric
 from srgrid.records import SELECTION, TABLE_NAMES, check_files, read_record, tables_record
 from srgrid.report.audit import AUDIT
+from srgrid.report.costs import COSTS, run_costs
 from srgrid.report.curves import curves
 from srgrid.report.intervals import read_intervals
 from srgrid.report.model import Model, models
@@ -69,6 +71,7 @@ class CardData:
     audit: pd.DataFrame | None = None
     effects: pd.DataFrame | None = None
     columns: pd.DataFrame | None = None
+    costs: list[Cost] = field(default_factory=list)
     downloads: dict[str, str] = field(default_factory=dict)
     meta: dict[str, Any] = field(default_factory=dict)
 
@@ -96,7 +99,7 @@ def gather(
     meta: Mapping[str, Any] | None = None,
 ) -> CardData:
     """Read a run directory: scores.csv, grid.csv, intervals.csv, provenance.json, and, where they exist and the run
-    declares them, the audit's tables, figures/*.json, previews/*/previews.json and state/*/log.jsonl.
+    declares them, costs.csv, the audit's tables, figures/*.json, previews/*/previews.json and state/*/log.jsonl.
 
     `missing` lists cells that were not run: dataset, scale, method, protocol (without one: all of them) and reason. A
     dataset at a scale, whatever the method and protocol, is left out of the grid.
@@ -107,7 +110,9 @@ def gather(
     provenance = _provenance(run_dir / "provenance.json", tables)
     config, read = provenance["config"], _tables(run_dir, run_metrics(tables))
     order, reasons = _order(read["grid"], config), [*missing, *provenance["missing"]]
-    said = _said(run_dir / "provenance.json", config)
+    said, (costs, priced_by) = _said(run_dir / "provenance.json", config), run_costs(run_dir, tables["methods"])
+    if costs:
+        read["downloads"][COSTS] = (run_dir / COSTS).read_text(encoding="utf-8")
     return CardData(
         title=title or said["words"].title or str(config.get("run") or run_dir.name),
         order=order,
@@ -115,10 +120,11 @@ def gather(
         left_out=_left_out(reasons),
         made_by=tables["methods"],
         protocols=tables["protocols"],
-        other_code=other_code(tables),
+        other_code=other_code(tables, priced_by),
         published=[p for p in published() if p.dataset in order["dataset"] and p.scale in order["scale"]],
         provenance=provenance,
         meta=dict(meta or {}),
+        costs=costs,
         **said,
         **read,
         **_networks(run_dir, provenance, order),
@@ -268,10 +274,14 @@ def _drawn(run_dir: Path, drawn: _Drawn) -> dict[str, Any]:
     return {"figures": drawn.records(figures, "figure"), "previews": sorted(previews, key=drawn.rank)}
 
 
-def other_code(tables: Mapping[str, Any]) -> list[str]:
-    """What of the run was made by other code than this, as sentences: source digests and package versions."""
+def other_code(tables: Mapping[str, Any], priced_by: Mapping[str, Any] | None = None) -> list[str]:
+    """What of the run was made by other code than this, as sentences: source digests and package versions.
+
+    priced_by: the code that found its costs, if it has any.
+    """
     made = {"the scores": ("srgrid.scoring", tables["code"].get("score"))}
     made["the grid"] = ("srgrid.report.grid", tables["code"].get("grid"))
+    made |= {"the costs": ("srgrid.cost", priced_by)} if priced_by else {}
     for column, made_by in tables["methods"].items():
         if made_by is not None:
             module = "srgrid.given" if made_by.get("step") == "sr" else "srgrid.upscale"

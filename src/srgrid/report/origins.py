@@ -204,10 +204,15 @@ def training_sets(data: CardData) -> list[str]:
     return _once(found)
 
 
+# Papers that define a column of costs.csv.
+_COST_PAPERS = {"ahn2018carn": "multiply_adds", "zhang2020aim": "activations", "ren2025ntire": "score"}
+
+
 def all_bibtex(data: CardData) -> str:
     """BibTeX of what ran: data sets, networks, published sources, srgrid, and the config's own entries."""
     sets = [found for name in [*data.order["dataset"], *training_sets(data)] for found in sources_of(data, str(name))]
     keys = [key for model in data.models for key in model.citations] + [value.cite for value in data.published]
+    keys += [key for key, used in _COST_PAPERS.items() if any(getattr(row, used) is not None for row in data.costs)]
     known = [key for key in [*keys, *(found.key for found in sets), "srgrid"] if key in references()]
     own = [found.bibtex for found in sets if found.key not in references() and found.bibtex]
     return "\n\n".join(_once([*bibtex(known), *own, *([data.words.citation.strip()] if data.words.citation else [])]))

@@ -23,6 +23,8 @@ BASELINE = "bicubic"
 
 Cell = tuple[str, int, str, str]
 Metrics = Sequence[Metric]
+Reader = tuple[Callable[[str], object], str]
+"""Of a cell's text: its value, or None if it has none, and what is expected."""
 
 
 def run_metrics(tables: Mapping[str, Any]) -> list[Metric]:
@@ -104,7 +106,7 @@ def _count(text: str) -> int | None:
     return int(text) if _COUNT.fullmatch(text) else None
 
 
-def _value(metric: Metric) -> tuple[Callable[[str], object], str]:
+def _value(metric: Metric) -> Reader:
     """A reader of a metric's values, and what it expects. What has no bound may be infinite, or a million."""
     low, high = metric.low, metric.high
     ends = {text: float(text) for text, end in (("-inf", low), ("inf", high)) if end is None}
@@ -134,7 +136,7 @@ def _text(text: str) -> str | None:
     return text or None
 
 
-_VALUES: dict[str, tuple[Callable[[str], object], str]] = {
+_VALUES: dict[str, Reader] = {
     "scale": (_count, "a whole number from 1"),
     "images": (_count, "a whole number from 1"),
     "note": (str, "a text"),
@@ -143,19 +145,25 @@ _END = (_end, "a number, or nothing where it is not known")
 _ENDS = ("_low", "_high", "_gain", "_gain_low", "_gain_high")
 
 
-def read_table(path: Path, columns: Sequence[str], key: Sequence[str], metrics: Metrics) -> pd.DataFrame:
-    """A CSV table of exactly these columns, its values typed and within their ranges, its keys distinct."""
+def read_table(
+    path: Path, columns: Sequence[str], key: Sequence[str], metrics: Metrics, values: Mapping[str, Reader] = {}
+) -> pd.DataFrame:
+    """A CSV table of exactly these columns, its values typed and within their ranges, its keys distinct.
+
+    values: readers of columns that no other table has.
+    """
     frame = _read(path, columns)
-    known = _VALUES | {metric.name: _value(metric) for metric in metrics}
+    known = {**_VALUES, **values} | {metric.name: _value(metric) for metric in metrics}
     known |= {f"{metric.name}{end}": _END for metric in metrics for end in _ENDS}
     for column in columns:
         parse, expected = known.get(column, (_text, "a name"))
-        values = [parse(text) for text in frame[column]]
-        if None in values:
-            row = values.index(None)
+        read = [parse(text) for text in frame[column]]
+        if None in read:
+            row = read.index(None)
             raise SrgridError(f"{path}, row {row + 2}: {column} is {frame[column].iloc[row]!r}, not {expected}.")
-        kind = type(values[0]) if values else str
-        frame[column] = pd.Series(values, index=frame.index, dtype=frame[column].dtype if kind is str else kind)
+        kinds = {type(value) for value in read} or {str}
+        kind = kinds.pop() if len(kinds) == 1 else object
+        frame[column] = pd.Series(read, index=frame.index, dtype=frame[column].dtype if kind is str else kind)
     repeated = frame.duplicated(list(key))
     if repeated.any():
         row = int(np.flatnonzero(repeated.to_numpy())[0])
