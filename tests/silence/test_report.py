@@ -493,6 +493,17 @@ def test_22_pictures_are_of_the_images_that_were_scored(run):
         open_cell(run / "scores.csv", run / "HR", srs, dataset="photos", scale=2, protocol="rgb8")
 
 
+def test_22_pictures_are_of_the_hr_images_that_were_scored(run):
+    srs = {MODEL: run / f"SR/{MODEL}/x2"}
+    cell = {"dataset": "photos", "scale": 2, "protocol": "rgb8"}
+    write_manifest(run / "HR", {"step": "fetch"}, images.describe_folder(run / "HR"))
+    open_cell(run / "scores.csv", run / "HR", srs, **cell)
+    images.write(run / "HR/coffee.png", images.read(run / "HR/coffee.png") // 2)
+    write_manifest(run / "HR", {"step": "fetch"}, images.describe_folder(run / "HR"))
+    with pytest.raises(SrgridError, match="HR: other images than those that were scored; score them again"):
+        open_cell(run / "scores.csv", run / "HR", srs, **cell)
+
+
 # 23: leftovers
 
 
@@ -535,6 +546,13 @@ def test_23_pictures_of_other_scores_are_refused(run, name):
     write_tables(run, text.replace("photos,2,bicubic,rgb8,chelsea,3", "photos,2,bicubic,rgb8,chelsea,4"))
     edit_record(run / "provenance.json", lambda record: record.update(outputs={}))
     shutil.rmtree(run / ("previews" if "figures" in name else "figures"))
+    with pytest.raises(SrgridError, match=rf"{Path(name).name}: drawn from other scores than scores\.csv; draw it"):
+        build_card(run)
+
+
+@pytest.mark.parametrize("name", ["figures/x2.json", "previews/x2/previews.json"])
+def test_23_pictures_of_another_protocol_are_refused(run, name):
+    edit_record(run / name, lambda record: record.update(protocol="luma8"))
     with pytest.raises(SrgridError, match=rf"{Path(name).name}: drawn from other scores than scores\.csv; draw it"):
         build_card(run)
 
