@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from srgrid import __version__
-from srgrid.cli import data, images, report, scores, training
+from srgrid.cli import bench, data, images, report, scores, training
 from srgrid.errors import SrgridError
 from srgrid.files import trouble
 from srgrid.signals import Signalled, raise_when_stopped
@@ -34,7 +34,7 @@ def app() -> None:
 
 
 for _command in (
-    *(data.data, images.lr, images.upscale, images.sr, training.pack, training.train),
+    *(bench.bench, data.data, images.lr, images.upscale, images.sr, training.pack, training.train),
     *(scores.score, scores.grid, scores.audit, report.figure, report.provenance, report.card),
 ):
     app.add_command(_command)

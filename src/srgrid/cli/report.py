@@ -41,9 +41,8 @@ def figure(
 ) -> None:
     """Draw a data set's comparison figure and prepare the page's previews."""
     from srgrid.records import SELECTION
-    from srgrid.report.figures import draw
-    from srgrid.report.previews import previews as prepare
-    from srgrid.report.selection import Wanted, select
+    from srgrid.report.figures import show as draw
+    from srgrid.report.selection import Wanted
     from srgrid.report.sources import open_cell
 
     if out.suffix != ".png":
@@ -53,10 +52,7 @@ def figure(
         keep_apart(target, scores, hr_dir, *folders.values())
     cell = open_cell(scores, hr_dir, folders, dataset=dataset, scale=scale, protocol=protocol)
     boxes = {image: tuple(box) if box else None for image, box in show.items()}
-    selection = select(cell, Wanted(count, crop, boxes))
-    selection.write(out.with_suffix(SELECTION))
-    draw(selection, cell, out, whole)
-    prepare(selection, cell, previews)
+    draw(cell, Wanted(count, crop, boxes), out, previews, whole)
 
 
 @click.command()
