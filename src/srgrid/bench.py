@@ -26,6 +26,7 @@ from srgrid.files import keep_apart, scratch_dir, staged_file
 from srgrid.given import Affixes, folder_of, take
 from srgrid.metrics import get_metrics
 from srgrid.networks import names as model_names
+from srgrid.progress import leaving_out
 from srgrid.protocols import Protocol, get_protocol
 from srgrid.records import TABLE_NAMES, TABLES
 from srgrid.settings import Kind
@@ -82,7 +83,7 @@ def bench(
     """
     for target in filter(None, (out, card)):
         _check_target(target, config, folders)
-    with scratch_dir(Path(tempfile.gettempdir())) as room:
+    with scratch_dir(Path(tempfile.gettempdir())) as room, leaving_out(room):
         try:
             run = _Run(config, room, folders)
             run.check()

@@ -12,6 +12,7 @@ import click
 
 from srgrid import __version__
 from srgrid.cli import bench, data, images, report, scores, training
+from srgrid.cli.options import example
 from srgrid.errors import SrgridError
 from srgrid.files import trouble
 from srgrid.signals import Signalled, raise_when_stopped
@@ -27,7 +28,10 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-@click.group(context_settings={"show_default": True})
+@click.group(
+    context_settings={"show_default": True},
+    epilog=example("srgrid bench rcan-bam-s --dataset Set5 --scale 4", "srgrid bench --help"),
+)
 @click.version_option(__version__, message="srgrid %(version)s")
 def app() -> None:
     """Super-resolution benchmark: exact LR images, declared protocols, honest grids."""

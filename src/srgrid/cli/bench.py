@@ -18,8 +18,9 @@ from srgrid.errors import SrgridError
 @click.command(
     cls=Words,
     epilog=example(
-        "srgrid bench rcan-bam-s mine=net.py:make --dataset Set5 Set14 --scale 4 --out results/mine",
-        "srgrid bench --sr theirs=SR/{dataset}/x{scale} --dataset Set5 --scale 2 4 --markdown",
+        "srgrid bench rcan-bam-s --dataset Set5 Set14 --scale 4",
+        "srgrid bench mine=net.py:make --sr theirs=SR/{dataset}/x{scale} \\\n"
+        "    --dataset Set5 --scale 2 4 --out results/mine --card card",
     ),
 )
 @click.argument(

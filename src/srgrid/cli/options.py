@@ -78,8 +78,9 @@ def settings_of(record: type, *names: str, unset: bool = False) -> Callable[[Fun
 
 
 def example(*commands: str) -> str:
-    """The end of a help text: commands as one would type them."""
-    return "\n".join(["\b", "Example:" if len(commands) == 1 else "Examples:", *(f"  {one}" for one in commands)])
+    """The end of a help text: commands as one would type them; a long one goes on in a second line."""
+    lines = [f"  {line}" for one in commands for line in one.splitlines()]
+    return "\n".join(["\b", "Example:" if len(commands) == 1 else "Examples:", *lines])
 
 
 class Words(click.Command):
