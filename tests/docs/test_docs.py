@@ -6,6 +6,7 @@ import ast
 import contextlib
 import copy
 import importlib
+import io
 import json
 import os
 import re
@@ -88,9 +89,14 @@ def test_every_block_has_a_rule():
 def test_the_blocks_of_a_page_run(page: str, workspace: Path):
     names: dict[str, Any] = {}
     rules = {"bash": run_bash, "yaml": check_config, "python": lambda block: run_python(block, names)}
+    printed = ""
     for block in BLOCKS[page]:
-        if block.language in rules:
-            rules[block.language](block)
+        if block.language == "text" and printed:
+            assert printed.startswith(block.text), f"{block}: the commands above print\n{printed}"
+        with contextlib.redirect_stdout(io.StringIO()) as out:
+            if block.language in rules:
+                rules[block.language](block)
+        printed = out.getvalue() if block.language == "bash" else ""
 
 
 def run_bash(block: Piece) -> None:
@@ -122,8 +128,13 @@ def run_srgrid(block: Piece, words: list[str]) -> None:
 
 
 def run_python(block: Piece, names: dict[str, Any]) -> None:
-    """Run a Python block; `expression  # value` is compared with the value where that is a literal."""
+    """Run a Python block; `expression  # value` is compared with the value where that is a literal.
+
+    A block whose first line is `# name.py` is that file.
+    """
     lines = block.text.splitlines()
+    if file := re.fullmatch(r"# (\w+\.py)", lines[0]):
+        Path(file[1]).write_text(block.text)
     for node in ast.parse(block.text).body:
         code = ast.unparse(node)
         if not isinstance(node, ast.Expr):

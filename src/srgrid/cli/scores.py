@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, config_option, json_option, scale
+from srgrid.cli.options import PATH, config_option, example, json_option, scale
 from srgrid.files import keep_apart
 
 
-@click.command()
+@click.command(epilog=example("srgrid score SR_DIR HR_DIR --scale 4 --protocol rgb8 --out scores.csv"))
 @click.argument("sr_dir", type=PATH, help="SR images.")
 @click.argument("hr_dir", type=PATH, help="HR images of the same names, or with one prefix and suffix less.")
 @scale
@@ -55,7 +55,7 @@ def score(
         print("  ".join([f"{row.image:<{width}}", *texts]))
 
 
-@click.command()
+@click.command(epilog=example("srgrid grid scores/rgb8/*.csv --out-dir results/mine"))
 @click.argument(
     "parts", type=PATH, nargs=-1, required=True, help="Score files made by `score --cell`, their records beside them."
 )
@@ -72,7 +72,7 @@ def grid(parts: tuple[Path, ...], out_dir: Path, order: dict[str, Any]) -> None:
     make_grid(list(parts), out_dir, order or None)
 
 
-@click.command()
+@click.command(epilog=example("srgrid audit results/mine results/mine/scores/audit-*/*_bicubic.csv"))
 @click.argument("run_dir", type=PATH, help="A run's results: grid.csv and scores.csv.")
 @click.argument(
     "parts", type=PATH, nargs=-1, required=True, help="Score files of bicubic under the choices' protocols."

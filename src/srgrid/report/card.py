@@ -63,6 +63,12 @@ def render_markdown(data: CardData, templates: Path | None = None) -> str:
     return _markdown(_context(data), templates)
 
 
+def render_grid(data: CardData, templates: Path | None = None) -> str:
+    """The Hub's front matter and the grid alone as Markdown, for a card of one's own words."""
+    env = _environment(templates, autoescape=False)
+    return _tidy(f"---\n{front_matter(data)}---\n\n" + _render(env, "grid.md.j2", _context(data)))
+
+
 def render_html(data: CardData, templates: Path | None = None) -> str:
     """The card as one HTML file that asks nothing of the network."""
     return _html(_context(data), templates)
@@ -71,6 +77,10 @@ def render_html(data: CardData, templates: Path | None = None) -> str:
 def _markdown(context: Mapping[str, Any], templates: Path | None) -> str:
     env = _environment(templates, autoescape=False)
     text = _render(env, "card.md.j2", {**context, "front_matter": front_matter(context["data"])})
+    return _tidy(text)
+
+
+def _tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
