@@ -54,12 +54,10 @@ def measure(differences, size, draws, rng):
 def sign_flip(differences, rng, flips=1999):
     """Two-sided p of the permutation test that flips signs: every pattern of up to 10, else so many at random."""
     size = len(differences)
-    every = size <= 10
-    signs = (
-        ((np.arange(2**size)[:, None] >> np.arange(size)) & 1) * 2 - 1 if every else rng.choice([-1, 1], (flips, size))
-    )
+    every = np.array(list(itertools.product((-1, 1), repeat=size))) if size <= 10 else None
+    signs = rng.choice([-1, 1], (flips, size)) if every is None else every
     at_least = np.abs(signs @ differences) >= abs(differences.sum()) * (1 - 1e-12)
-    return at_least.mean() if every else (at_least.sum() + 1) / (flips + 1)
+    return at_least.mean() if every is not None else (at_least.sum() + 1) / (flips + 1)
 
 
 def main():
