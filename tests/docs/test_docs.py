@@ -11,6 +11,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -56,6 +57,9 @@ def workspace(tmp_path: Path, photographs: dict[str, np.ndarray], monkeypatch: p
     _make_mirror(tmp_path / "mirror")
     rows = [digests.digest_rows(f"street_{k:02d}", "", np.roll(parts["coffee"], k, axis=0)) for k in range(1, 21)]
     digests.write_digests(tmp_path / "street.csv", [row for image in rows for row in image])
+    for name in ("scores.csv", "tables.json"):
+        (tmp_path / "results/published").mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / "results/published" / name, tmp_path / "results/published")
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/activate").touch()
     for name, place in (("SRGRID_MIRROR", "mirror"), ("SRGRID_CACHE", "cache"), ("HF_HOME", "hub")):
