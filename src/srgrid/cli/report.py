@@ -94,10 +94,7 @@ def provenance(
 def card(run_dir: Path, templates: Path | None) -> None:
     """Render the model card (Markdown and HTML) and tables for papers (LaTeX, CSV) from a run's tables alone."""
     from srgrid.report.card import build_card
-    from srgrid.report.differences import run_differences
-    from srgrid.report.grid import latex, wide
+    from srgrid.report.export import export
 
-    latex(run_dir / "grid.csv", run_dir / "grid.tex")
-    wide(run_dir / "grid.csv", run_dir / "grid_wide.csv")
-    run_differences(run_dir, run_dir / "differences.csv")
+    export(run_dir)
     build_card(run_dir, templates=templates)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, config_option, example, json_option, scale
+from srgrid.cli.options import PATH, Words, config_option, example, json_option, scale
 from srgrid.files import keep_apart
 
 
@@ -86,7 +86,10 @@ def audit(run_dir: Path, parts: tuple[Path, ...]) -> None:
     write_audit(run_dir, list(parts))
 
 
-@click.command()
+@click.command(
+    cls=Words,
+    epilog=example("srgrid compare rcan-bam-s rcan-s --run results/published", "srgrid compare results/a results/b"),
+)
 @click.argument("columns", nargs=-1, required=True, help="METHOD of --run, RUN:METHOD, or scores.csv:METHOD.")
 @click.option("--run", type=PATH, help="The run whose methods are meant.")
 @click.option("--protocol", help="Of the scores; if not given, the first that all columns have.")
@@ -105,10 +108,7 @@ def compare(
     out: Path | None,
     anyway: bool,
 ) -> None:
-    """Compare methods image by image: mean difference, 95 % interval, corrected p, and what the set can resolve.
-
-    Example: srgrid compare rcan-bam-s rcan-s --run results/published
-    """
+    """Compare methods image by image: mean difference, 95 % interval, corrected p, and what the set can resolve."""
     from srgrid.report.comparison import Asked, compared, lines, open_scored
     from srgrid.report.differences import write_differences
 
