@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, by_column, json_option, settings_of
+from srgrid.cli.options import PATH, by_column, example, json_option, settings_of
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart
 from srgrid.settings import Costs, Options
 
 
-@click.command()
+@click.command(epilog=example("srgrid cost costs.csv bicubic:4=bicubic small:4=rcan-bam-s --measure"))
 @click.argument("out", type=PATH, help="costs.csv; its record is written beside it, .json.")
 @click.argument("columns", nargs=-1, required=True, metavar="METHOD:SCALE=MODEL...")
 @settings_of(Costs, "measure")
@@ -41,9 +41,7 @@ def cost(
 ) -> None:
     """Count what methods cost, and measure it: parameters, multiply-adds, activations; seconds and memory.
 
-    MODEL is what `srgrid upscale` takes; nothing, for finished SR images. For example
-
-        srgrid cost costs.csv bicubic:4=bicubic small:4=rcan-bam-s --measure
+    MODEL is what `srgrid upscale` takes; nothing, for finished SR images.
     """
     from srgrid.cost import Column, costs
     from srgrid.report.costs import write_costs
