@@ -102,7 +102,7 @@ def test_a_table_of_ones_own(place, monkeypatch, capsys):
     assert scores["bicubic", "coffee"] == pytest.approx(score(imresize(lr, 2), hr, 2).psnr, abs=1e-6)
     assert scores["good", "coffee"] == pytest.approx(score(lr.repeat(2, 0).repeat(2, 1), hr, 2).psnr, abs=1e-6)
     held = {file.name for file in (place / "results/mine").iterdir()}
-    assert held == {*TABLE_NAMES, "tables.json", "provenance.json", "grid.tex", "grid_wide.csv"}
+    assert held == {*TABLE_NAMES, "tables.json", "provenance.json", "grid.tex", "grid_wide.csv", "differences.csv"}
     assert list((place / "tmp").iterdir()) == []
 
 

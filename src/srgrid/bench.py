@@ -42,7 +42,6 @@ _OPTIONS = {
     **{"datasets": "--dataset", "scales": "--scale", "protocols": "--protocol", "metrics": "--metrics"},
     **{"mirror": "--mirror", "weights": "column", "sr": "column", "upscale.rgb_range": "--rgb-range"},
 }
-_PAPER = ("grid.tex", "grid_wide.csv")
 
 
 @dataclass(frozen=True)
@@ -92,7 +91,9 @@ def bench(
         except SrgridError as error:  # what is in the scratch folder is gone when the message is read
             raise SrgridError(str(error).replace(f"{room}/", "")) from None
         if out:
-            _deliver(run.results, out, [*_PAPER, *TABLE_NAMES, "provenance.json", TABLES])
+            from srgrid.report.export import EXPORTS
+
+            _deliver(run.results, out, [*EXPORTS, *TABLE_NAMES, "provenance.json", TABLES])
         if card:
             _deliver(run.results, card, run.files())
     return made
@@ -203,16 +204,16 @@ class _Run:
         """Make the tables and, if it is `drawn`, the card."""
         from srgrid.provenance import write_provenance
         from srgrid.report.cardata import gather
-        from srgrid.report.grid import latex, make_grid, wide
+        from srgrid.report.export import export
+        from srgrid.report.grid import make_grid
 
-        grid, tex, made = self.results / "grid.csv", *(self.results / name for name in ("grid.tex", "provenance.json"))
+        tex, made = (self.results / name for name in ("grid.tex", "provenance.json"))
         make_grid(self.parts, self.results, plan.order(self.config))
         scales = sorted({scale for _, scale in self.cells})
         weights = {(m, s): Path(self.model(m, s)) for m in plan.networks(self.config) for s in scales}
         missing = plan.undeclared(self.config, self.dataset)
         write_provenance(made, self.config, list(map(self.hr, self.config["datasets"])), weights, missing, command)
-        latex(grid, tex)
-        wide(grid, self.results / "grid_wide.csv")
+        export(self.results)
         if drawn:
             self.card()
         return Benched(gather(self.results), tex.read_text(encoding="utf-8"))

@@ -11,7 +11,6 @@ from srgrid.environment import commit, hardware, versions
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest, set_identity
 from srgrid.models.find import Located, locate
-from srgrid.models.record import TrainingRecord
 from srgrid.networks import told
 from srgrid.records import TABLE_NAMES, tables_record, write_record
 
@@ -102,9 +101,10 @@ def weights_record(
 
     place = source if isinstance(source, Located) else locate(source, scale)
     record = {"path": place.source, **describe(place, scale, rgb_range)}
-    trained = TrainingRecord.beside(place.file) if place.file else None
-    if trained is not None:
-        record |= {"measured": trained.said(), "licence": record["licence"] or trained.licence}
+    own = place.record()
+    whole = own.with_measured(place.file) if own and place.file else None
+    if whole and whole.measured:
+        record |= {"measured": whole.beside(record["sha256"]), "licence": whole.licence}
     return record
 
 

@@ -104,6 +104,7 @@ rule card:
         ),
         latex=RUN / "grid.tex",
         wide=RUN / "grid_wide.csv",
+        differences=RUN / "differences.csv",
     log:
         RUN / "logs" / "card.log",
     benchmark:

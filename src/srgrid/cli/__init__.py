@@ -39,7 +39,7 @@ def app() -> None:
 
 for _command in (
     *(bench.bench, data.data, images.lr, images.upscale, images.sr, training.pack, training.train),
-    *(scores.score, scores.grid, scores.audit, report.figure, report.provenance, report.card),
+    *(scores.score, scores.grid, scores.audit, scores.compare, report.figure, report.provenance, report.card),
 ):
     app.add_command(_command)
 

@@ -92,10 +92,9 @@ def provenance(
 @click.argument("run_dir", type=PATH, help="A run's results.")
 @click.option("--templates", type=PATH, help="Folder of Jinja2 templates that replace ours.")
 def card(run_dir: Path, templates: Path | None) -> None:
-    """Render the model card (Markdown and HTML) and the grid for papers (LaTeX, CSV) from a run's tables alone."""
+    """Render the model card (Markdown and HTML) and tables for papers (LaTeX, CSV) from a run's tables alone."""
     from srgrid.report.card import build_card
-    from srgrid.report.grid import latex, wide
+    from srgrid.report.export import export
 
-    latex(run_dir / "grid.csv", run_dir / "grid.tex")
-    wide(run_dir / "grid.csv", run_dir / "grid_wide.csv")
+    export(run_dir)
     build_card(run_dir, templates=templates)

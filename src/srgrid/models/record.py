@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,19 +25,34 @@ _AGAIN = "fetch or train it again"
 
 @dataclass(frozen=True)
 class WeightsRecord:
-    """What a weights file says of itself. `provenance`: how the weights came to be. `licence`: None is unknown."""
+    """All that is on record of a weights file: what decides it, in its header, and what was measured, beside it."""
 
     architecture: str
     config: Any
     name: str = ""
-    provenance: dict[str, Any] = field(default_factory=dict)
-    licence: str | None = None
+    provenance: dict[str, Any] = field(default_factory=dict)  # how the weights came to be
+    licence: str | None = None  # None is unknown
+    # From here on in the .json beside the file, since two trainings that end in the same weights differ in it.
+    measured: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, Any] = field(default_factory=dict)
+    commit: str | None = None
 
     def header(self) -> str:
         """The text that stands in the file: the same record always gives the same."""
         said: dict[str, Any] = {"architecture": self.architecture, "name": self.name, "config": asdict(self.config)}
         said |= {"provenance": self.provenance} | ({"licence": self.licence} if self.licence else {})
         return json.dumps(said, sort_keys=True)
+
+    def beside(self, weights_sha256: str) -> dict[str, Any]:
+        """What stands in the .json beside weights with this digest; their provenance is there again, for readers."""
+        said: dict[str, Any] = {"weights_sha256": weights_sha256, "training": self.provenance}
+        said |= {"measured": self.measured, "versions": self.versions, "commit": self.commit}
+        return said | ({"licence": self.licence} if self.licence else {})
+
+    def write_beside(self, weights: Path) -> None:
+        """Write that .json."""
+        with staged_file(weights.with_suffix(".json")) as staged:
+            staged.write_text(json.dumps(self.beside(file_digest(weights)), indent=1, sort_keys=True) + "\n")
 
     @classmethod
     def of_header(cls, text: str, path: Path) -> WeightsRecord:
@@ -60,48 +75,28 @@ class WeightsRecord:
 
     @classmethod
     def of_file(cls, path: Path) -> WeightsRecord | None:
-        """The record in a weights file; None of a file that is not srgrid's. Raises SrgridError as `of_header`."""
+        """The record in a weights file's header; None of a file that is not srgrid's.
+
+        Raises SrgridError as `of_header`.
+        """
         text = _metadata(path).get(HEADER)
         return None if text is None else cls.of_header(str(text), path)
 
-
-@dataclass(frozen=True)
-class TrainingRecord:
-    """What was measured while a weights file was made, and the file's own provenance again."""
-
-    weights_sha256: str
-    training: dict[str, Any]
-    measured: dict[str, Any]
-    versions: dict[str, Any]
-    commit: str | None = None
-    licence: str | None = None
-
-    def write(self, weights: Path) -> None:
-        """Write it beside the weights file, with the suffix .json."""
-        with staged_file(weights.with_suffix(".json")) as staged:
-            staged.write_text(json.dumps(self.said(), indent=1, sort_keys=True) + "\n")
-
-    def said(self) -> dict[str, Any]:
-        """Its values as JSON holds them."""
-        return {key: value for key, value in asdict(self).items() if key != "licence" or value}
-
-    @classmethod
-    def beside(cls, weights: Path) -> TrainingRecord | None:
-        """The record beside a weights file; None if there is none, or it is of other weights than these.
+    def with_measured(self, weights: Path) -> WeightsRecord:
+        """The same with what the .json beside the weights adds, if there is one and it is of these weights.
 
         Raises SrgridError if it is damaged.
         """
         path = weights.with_suffix(".json")
         if not path.exists():
-            return None
+            return self
         again = "remove it, or train again"
-        said = read_object(path, again)
+        said = {"commit": None, "licence": None} | read_object(path, again)
         if said.get("weights_sha256") != file_digest(weights):
-            return None
-        kinds = {"training": dict, "measured": dict, "versions": dict, "commit": _TEXT, "licence": _TEXT}
-        said = {"commit": None, "licence": None} | said
+            return self
+        kinds = {"measured": dict, "versions": dict, "commit": _TEXT, "licence": _TEXT}
         _require(said, kinds, f"{path}: its", again)
-        return cls(**{one.name: said[one.name] for one in fields(cls)})
+        return replace(self, **{key: said[key] for key in kinds} | {"licence": self.licence or said["licence"]})
 
 
 def _require(said: Mapping[str, Any], kinds: Mapping[str, Any], what: str, again: str) -> None:

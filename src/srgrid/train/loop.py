@@ -21,7 +21,6 @@ from srgrid.errors import SrgridError
 from srgrid.metrics import METRICS, measure
 from srgrid.models.architecture import Computed
 from srgrid.models.network import Network
-from srgrid.models.record import TrainingRecord
 from srgrid.models.run import NotFiniteError, computed_in, to_uint8, upscale_float
 from srgrid.models.tensors import first_not_finite
 from srgrid.records import file_digest
@@ -348,14 +347,10 @@ def _finish(session: Session, origin: dict[str, Any], out: Path) -> dict[str, An
     summary = {"steps": progress.step, "exported_step": exported, "psnr": psnr}
     if team.leads:
         made = origin | summary
-        replace(learner.averaged, provenance=made).save(out, session.recipe.dtype)
-        TrainingRecord(
-            weights_sha256=file_digest(out),
-            training=made,
-            measured=_measured(session),
-            versions=environment.versions(),
-            commit=environment.commit(),
-        ).write(out)
+        trained = replace(learner.averaged, provenance=made)
+        trained.save(out, session.recipe.dtype)
+        record = replace(trained.record, measured=_measured(session), versions=environment.versions())
+        replace(record, commit=environment.commit()).write_beside(out)
     team.agree(0.0)
     return summary | {"seconds": progress.seconds, "weights": str(out)}
 
