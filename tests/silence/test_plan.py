@@ -124,6 +124,13 @@ def test_one_weights_file_for_several_scales_is_refused():
     assert "was made for scale 2, the run needs scale 3; put {scale} into the path" in text
 
 
+def test_a_damaged_weights_file_is_known_when_the_config_is_read(tmp_path):
+    file = tmp_path / "net_x2.safetensors"
+    file.write_bytes((ROOT / "models/rcan-bam-s_x2.safetensors").read_bytes().replace(b"rcan", b"rcam", 1))
+    text = faults(methods=["bicubic", "own"], weights={"own": str(tmp_path / "net_x{scale}.safetensors")}, scales=[2])
+    assert f"weights.own: {file}: unknown model architecture 'rcam'" in text
+
+
 SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
 SHELF = [file for file in SHIPPED if file.name.startswith("shelf")]
 
