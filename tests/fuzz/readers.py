@@ -454,13 +454,7 @@ def published_file(room: Path) -> list[Path]:
 
 
 def read_published(file: Path) -> None:
-    here, published.__file__ = published.__file__, str(file.with_suffix(".py"))
-    published._table.cache_clear()
-    try:
-        published.published()
-    finally:
-        published.__file__ = here
-        published._table.cache_clear()
+    published.read_values(file)
 
 
 # Names of files: the damaged file is a list of names, one a line
