@@ -517,6 +517,6 @@ READERS = [
     Reader("scores", run_files("scores.csv"), TEXT, tables, ("scores",), count=8),
     Reader("tables of a run", run_files("scores.csv", "grid.csv", "intervals.csv"), TEXT, gather, (".csv",), count=30),
     Reader("records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=8),
-    Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=6),
+    Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=40),
     Reader("names of files", names_of_files, TEXT, hostile_names, ("named",), count=20),
 ]
