@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from srgrid.errors import SrgridError
 from srgrid.models.container import read
 from srgrid.models.tensors import fit
 
@@ -79,7 +80,9 @@ def rlfn(scale: int, weights: str | None = None) -> nn.Module:
     if weights is None:
         return RLFN(scale)
     tensors = read(Path(weights)).tensors  # whatever is more than tensors is refused
-    first = tensors["block_1.c1_r.weight"]
+    first = tensors.get("block_1.c1_r.weight")
+    if first is None or first.dim() != 4:
+        raise SrgridError(f"{weights}: no weights of RLFN: the convolution block_1.c1_r is missing; give another file")
     blocks = len([name for name in tensors if name.endswith(".c5.weight")])
     network = RLFN(scale, features=first.shape[1], inner=first.shape[0], blocks=blocks)
     fit(network, tensors, weights)
@@ -88,6 +91,7 @@ def rlfn(scale: int, weights: str | None = None) -> nn.Module:
 
 rlfn.rgb_range = 255  # the weights' own scores come out in 0..255, and 4.6 dB lower in 0..1
 rlfn.licence = "Apache-2.0"
+rlfn.citations = ("kong2022rlfn",)
 rlfn.about = (
     "RLFN (Kong et al. 2022) is a network for speed: few blocks of three plain 3x3 convolutions each, without the"
     " branches of its forerunners, and enhanced spatial attention at the end of each block."

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from skimage import data
 
 from srgrid import images
@@ -62,3 +63,16 @@ def photo_dir(tmp_path: Path, photographs: dict[str, np.ndarray]) -> Path:
     for name, image in photographs.items():
         images.write(folder / f"{name}.png", image[40:136, 60:180])
     return folder
+
+
+@pytest.fixture
+def shelf_weights(tmp_path: Path) -> Path:
+    """A folder with empty files in the places of the weights of others that config/shelf*.yaml name."""
+    for file in (ROOT / "config").glob("shelf*.yaml"):
+        run = yaml.safe_load(file.read_text())
+        for named in run["weights"].values():
+            for scale in run["scales"]:
+                path = tmp_path / named.rpartition("@")[2].replace("{scale}", str(scale))
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.touch()
+    return tmp_path

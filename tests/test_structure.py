@@ -72,6 +72,8 @@ LAYERS = {
     "srgrid.provenance": 4,
     "srgrid.configuration": 4,
     "srgrid.plan": 4,
+    "srgrid.columns": 4,
+    "srgrid.bench": 4,
     "srgrid.cli": 5,
     "srgrid.__main__": 5,
 }

@@ -21,6 +21,7 @@ from srgrid.models.entry import Entry
 from srgrid.models.find import locate
 from srgrid.networks import SCALES
 from srgrid.protocols import Protocol, get_protocol, protocols
+from srgrid.settings import Kind
 from srgrid.train.recipes import TrainConfig, recipe
 
 BASELINE = "bicubic"
@@ -32,7 +33,15 @@ Config = Mapping[str, Any]
 def require(
     config: Config, definitions: Mapping[str, Any], mirror: str | None, models: Sequence[str], basedir: Path
 ) -> None:
-    """Raise SrgridError, with a line for every fault of a configuration that fits the schema.
+    """Raise SrgridError, with a line for each of a configuration's `faults`, which are told the same."""
+    if found := faults(config, definitions, mirror, models, basedir):
+        raise SrgridError("config:\n" + "\n".join(f"  {line}" for line in found))
+
+
+def faults(
+    config: Config, definitions: Mapping[str, Any], mirror: str | None, models: Sequence[str], basedir: Path
+) -> list[str]:
+    """Every fault of a configuration that fits the schema, as a line that begins with its key.
 
     config: as `srgrid.config.check` accepts it. definitions: protocols besides the built-in ones. mirror: the folder of
     images that is used, if any. models: names of networks that can be trained. basedir: the Snakefile's folder.
@@ -51,9 +60,7 @@ def require(
         _templates(config),
         _shown(config, mirror),
     )
-    faults = list(dict.fromkeys(line for lines in checks for line in lines))
-    if faults:
-        raise SrgridError("config:\n" + "\n".join(f"  {line}" for line in faults))
+    return list(dict.fromkeys(line for lines in checks for line in lines))
 
 
 def weights_path(pattern: str, scale: int, basedir: Path) -> Path:
@@ -95,6 +102,32 @@ def cells(config: Config, dataset: Callable[[str], Dataset]) -> list[tuple[str, 
         for scale in config["scales"]
         if scale in (dataset(name).scales or config["scales"])
     ]
+
+
+def undeclared(config: Config, dataset: Callable[[str], Dataset]) -> list[dict[str, Any]]:
+    """Rows that the product of data sets and scales has and the grid has not, with the reason."""
+    held = set(cells(config, dataset))
+    return [
+        {
+            "dataset": name,
+            "scale": scale,
+            "reason": f"{name} is declared for scale {', '.join(map(str, dataset(name).scales))} alone",
+        }
+        for name in config["datasets"]
+        for scale in config["scales"]
+        if (name, scale) not in held
+    ]
+
+
+def order(config: Config) -> dict[str, list[Any]]:
+    """The order of rows in the tables: the values of each column of a cell's key."""
+    columns = {"dataset": "datasets", "scale": "scales", "method": "methods", "protocol": "protocols"}
+    return {column: config[key] for column, key in columns.items()}
+
+
+def stored(method: str, protocol: Protocol) -> Kind:
+    """How the SR images that a protocol scores are stored: a network's are floats if the protocol never rounds."""
+    return "8bit" if protocol.quantise or method in COMPUTED else "float"
 
 
 def remake_command(config_files: Sequence[Path], overrides: Mapping[str, Any], basedir: Path) -> str:

@@ -59,6 +59,14 @@ def replaced(root: Path) -> None:
     images.write(root / "m/Tiny/HR/a.png", PIXELS["b"][:20])
 
 
+def replaced_under_its_date(root: Path) -> None:
+    file = root / "m/Tiny/HR/a.png"
+    then = file.stat()
+    images.write(file, PIXELS["b"][:20])
+    os.utime(file, ns=(then.st_atime_ns, then.st_mtime_ns))
+    assert file.stat().st_size != then.st_size
+
+
 def touched(root: Path) -> None:
     os.utime(root / "m/Tiny/HR/a.png", ns=(1, 1))
 
@@ -84,7 +92,10 @@ def digests_edited(root: Path) -> None:
     (root / "Tiny.csv").write_text(text[:-70] + ("0" if text[-70] != "0" else "1") + text[-69:])
 
 
-@pytest.mark.parametrize("change", [replaced, touched, added, taken_away, renamed, set_gone, digests_edited])
+CHANGES = [replaced, replaced_under_its_date, touched, added, taken_away, renamed, set_gone, digests_edited]
+
+
+@pytest.mark.parametrize("change", CHANGES)
 def test_02_whatever_changes_in_a_mirror_changes_the_fingerprint(
     tmp_path: Path, tiny: dict[str, Any], change: Callable[[Path], None]
 ) -> None:

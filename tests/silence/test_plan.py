@@ -124,11 +124,39 @@ def test_one_weights_file_for_several_scales_is_refused():
     assert "was made for scale 2, the run needs scale 3; put {scale} into the path" in text
 
 
-def test_the_shipped_configs_have_no_fault():
-    for file in (ROOT / "config").glob("*.yaml"):
-        made = config(**yaml.safe_load(file.read_text()))
-        check(made, SCHEMA)
-        plan.require(made, choice_definitions(), None, [*MODELS, "rcan-s", "rcan-bam-xs"], ROOT)
+def test_a_damaged_weights_file_is_known_when_the_config_is_read(tmp_path):
+    file = tmp_path / "net_x2.safetensors"
+    file.write_bytes((ROOT / "models/rcan-bam-s_x2.safetensors").read_bytes().replace(b"rcan", b"rcam", 1))
+    text = faults(methods=["bicubic", "own"], weights={"own": str(tmp_path / "net_x{scale}.safetensors")}, scales=[2])
+    assert f"weights.own: {file}: unknown model architecture 'rcam'" in text
+
+
+SHIPPED = sorted((ROOT / "config").glob("*.yaml"))
+SHELF = [file for file in SHIPPED if file.name.startswith("shelf")]
+
+
+def shipped(file):
+    made = config(**yaml.safe_load(file.read_text()))
+    check(made, SCHEMA)
+    plan.require(made, choice_definitions(), None, [*MODELS, "rcan-s", "rcan-bam-xs"], ROOT)
+    return made
+
+
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
+def test_the_shipped_configs_have_no_fault(file, shelf_weights, monkeypatch):
+    monkeypatch.chdir(shelf_weights)
+    assert shipped(file)["scales"]
+
+
+@pytest.mark.parametrize("file", SHELF, ids=lambda file: file.name)
+def test_a_shelf_without_its_weights_is_refused_in_one_message(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(SrgridError) as caught:
+        shipped(file)
+    methods = yaml.safe_load(file.read_text())["methods"][1:]
+    lines = str(caught.value).splitlines()
+    assert [line.split(":")[0] for line in lines] == ["config", *(f"  weights.{method}" for method in methods)]
+    assert all("there is no such" in line and ": weights/" in line for line in lines[1:])
 
 
 def test_interpolators_need_no_weights_and_no_training():

@@ -29,7 +29,7 @@ from srgrid.report.tables import cells, number, read_grid, read_scores
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 
-from run_dir import MODEL, describe_sr, draw, edit_record, make_run, score_cell, write_tables
+from run_dir import MODEL, describe_sr, draw, edit_record, make_run, record_tables, score_cell, write_tables
 
 ROOT = Path(__file__).parents[2]
 HEAD = "dataset,scale,method,protocol,image,psnr,ssim\n"
@@ -112,6 +112,34 @@ def test_24_edited_intervals_do_not_reach_the_card(run):
     table.to_csv(run / "intervals.csv", index=False, lineterminator="\n")
     with pytest.raises(SrgridError, match=r"intervals\.csv: a psnr lies outside its interval"):
         read_intervals(run / "intervals.csv", read_grid(run / "grid.csv"))
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        ("grid.csv", "psnr", r"grid\.csv does not follow from scores\.csv beside it: make the grid again"),
+        ("grid.csv", "dataset", r"grid\.csv does not follow from scores\.csv beside it: make the grid again"),
+        ("intervals.csv", "psnr", r"intervals\.csv has other means than the grid beside it; make the grid again"),
+        ("intervals.csv", "dataset", r"intervals\.csv has other cells than the grid beside it; make the grid again"),
+    ],
+)
+def test_24_tables_that_do_not_follow_from_each_other_are_refused(run, table, column, words):
+    """Though their record says that they are whole: tables of two runs under one record."""
+    frame = pd.read_csv(run / table, dtype=str, keep_default_na=False)
+    low, high = (float(frame.loc[0, f"psnr_{end}"]) for end in ("low", "high")) if "psnr_low" in frame else (30, 40)
+    frame.loc[0, column] = f"{(low + high) / 2:.6f}" if column == "psnr" else "others"
+    frame.to_csv(run / table, index=False, lineterminator="\n")
+    record_tables(run)
+    edit_record(run / "provenance.json", lambda record: record.update(outputs={}, config={}))
+    with pytest.raises(SrgridError, match=words):
+        gather(run)
+
+
+def test_24_a_cell_of_another_name_than_its_record_says_is_refused(run, tmp_path):
+    part = parts(run)[0]
+    edit_record(part.with_suffix(".json"), lambda record: record["cell"].update(dataset="others"))
+    with pytest.raises(SrgridError, match=rf"{part.name}: holds another cell than its record says; score it again"):
+        make_grid(parts(run), tmp_path / "out")
 
 
 def test_24_an_edited_cell_does_not_reach_the_grid(run, tmp_path):
@@ -465,6 +493,17 @@ def test_22_pictures_are_of_the_images_that_were_scored(run):
         open_cell(run / "scores.csv", run / "HR", srs, dataset="photos", scale=2, protocol="rgb8")
 
 
+def test_22_pictures_are_of_the_hr_images_that_were_scored(run):
+    srs = {MODEL: run / f"SR/{MODEL}/x2"}
+    cell = {"dataset": "photos", "scale": 2, "protocol": "rgb8"}
+    write_manifest(run / "HR", {"step": "fetch"}, images.describe_folder(run / "HR"))
+    open_cell(run / "scores.csv", run / "HR", srs, **cell)
+    images.write(run / "HR/coffee.png", images.read(run / "HR/coffee.png") // 2)
+    write_manifest(run / "HR", {"step": "fetch"}, images.describe_folder(run / "HR"))
+    with pytest.raises(SrgridError, match="HR: other images than those that were scored; score them again"):
+        open_cell(run / "scores.csv", run / "HR", srs, **cell)
+
+
 # 23: leftovers
 
 
@@ -507,6 +546,13 @@ def test_23_pictures_of_other_scores_are_refused(run, name):
     write_tables(run, text.replace("photos,2,bicubic,rgb8,chelsea,3", "photos,2,bicubic,rgb8,chelsea,4"))
     edit_record(run / "provenance.json", lambda record: record.update(outputs={}))
     shutil.rmtree(run / ("previews" if "figures" in name else "figures"))
+    with pytest.raises(SrgridError, match=rf"{Path(name).name}: drawn from other scores than scores\.csv; draw it"):
+        build_card(run)
+
+
+@pytest.mark.parametrize("name", ["figures/x2.json", "previews/x2/previews.json"])
+def test_23_pictures_of_another_protocol_are_refused(run, name):
+    edit_record(run / name, lambda record: record.update(protocol="luma8"))
     with pytest.raises(SrgridError, match=rf"{Path(name).name}: drawn from other scores than scores\.csv; draw it"):
         build_card(run)
 

@@ -38,6 +38,15 @@ def run(folder, *arguments, changes=None, snakefile=ROOT / "Snakefile", **variab
     return subprocess.run(words, check=False, capture_output=True, text=True, timeout=500, env=environment)
 
 
+def bench(folder, *words):
+    """A table by `srgrid bench` in a folder; returns the folder of its files."""
+    head = [sys.executable, "-m", "srgrid", "bench"]
+    environment = {key: value for key, value in os.environ.items() if key != "SRGRID_MIRROR"}
+    out = ["--out", str(folder / "benched")]
+    subprocess.run([*head, *map(str, words), *out], check=True, cwd=folder, timeout=500, env=environment)
+    return folder / "benched"
+
+
 def planned(folder, **options):
     """Rules a dry run would execute, with their counts."""
     done = run(folder, "--dry-run", **options)

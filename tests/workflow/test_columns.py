@@ -1,7 +1,7 @@
 """Columns that no network makes: interpolators, and finished SR images of another program."""
 
 import numpy as np
-from running import planned, read, run
+from running import bench, planned, read, run
 
 from srgrid import images
 from srgrid.data.fetch import fetch
@@ -9,7 +9,7 @@ from srgrid.files import read_manifest
 
 
 def test_interpolators_and_a_folder_are_columns(tmp_path):
-    """To the finished card; a changed file of the folder makes its column again, and no other."""
+    """To the finished card, and the same by `bench`; a changed file makes its column again, and no other."""
     fetch("sample", tmp_path / "HR", None)
     for file in images.list_images(tmp_path / "HR"):
         hr = images.read(file)
@@ -29,6 +29,10 @@ def test_interpolators_and_a_folder_are_columns(tmp_path):
     scores = {(row["method"], row["protocol"]): float(row["psnr"]) for row in read(results / "grid.csv")}
     assert len(scores) == 8
     assert scores["theirs", "rgb8"] > 45 > scores["lanczos", "rgb8"] > 20
+    words = ["lanczos", "bicubic-torch", "--sr", "theirs=theirs/{dataset}/x{scale}", "--dataset", "sample"]
+    benched = bench(tmp_path, *words, "--scale", 2, "--protocol", "rgb8", "super-image")
+    for name in ("scores.csv", "grid.csv", "intervals.csv"):
+        assert (benched / name).read_bytes() == (results / name).read_bytes(), name
     made_by = read_manifest(results / "SR/theirs/given/sample/x2")["made_by"]
     assert (made_by["step"], made_by["sources"]["names"]) == ("sr", "NAME_SwinIR")
     card = (results / "model_card.md").read_text()

@@ -1,6 +1,7 @@
 """What the workflow declares has to agree with the rest of the repository."""
 
 import csv
+import importlib.util
 import os
 import re
 import subprocess
@@ -63,6 +64,28 @@ def test_every_rule_has_log_benchmark_and_conda():
         for name, body in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)+)", file.read_text(), re.M):
             for directive in ("log:", "benchmark:", "conda:", "output:"):
                 assert directive in body, f"{file.name}: rule {name} has no {directive}"
+
+
+def rules():
+    """Name and body of every rule that runs a command."""
+    for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
+        yield from re.findall(r"^(?:use )?rule (?:\w+ as )?(\w+)[^\n]*:\n((?:[ \t]+.*\n|\n)+)", file.read_text(), re.M)
+
+
+def test_every_rule_says_which_code_makes_its_output():
+    """Results of another version are planned again: all but trainings, which months of work went into."""
+    said = {name: re.findall(r'code\("([\w.]+)"\)', body) for name, body in rules()}
+    assert {name for name, modules in said.items() if not modules} == {"train"}
+    for name, modules in said.items():
+        for module in modules:
+            assert importlib.util.find_spec(f"srgrid.{module}"), f"{name}: there is no srgrid.{module}"
+
+
+def test_what_is_computed_from_hr_images_waits_until_they_are_verified():
+    bodies = dict(rules())
+    for name in ("lr", "pack", "score", "sr"):
+        assert re.search(r"^        hr=.*hr_dir\(", bodies[name], re.M), name
+        assert re.search(r"^        verified=.*verified\(", bodies[name], re.M), name
 
 
 def test_planning_imports_nothing_heavy():

@@ -3,6 +3,7 @@
 import filecmp
 import json
 import os
+import shlex
 import shutil
 import signal
 import subprocess
@@ -38,6 +39,8 @@ def test_outputs_are_complete(finished):
     provenance = json.loads((results / "provenance.json").read_text())
     assert provenance["inputs"]["sample"]["images"] == 4
     assert set(provenance["weights"]) == {f"rcan-bam-xs x{s}" for s in (2, 3)}
+    words = shlex.split(provenance["command"])
+    assert words[words.index("--configfile") + 1 :] == ["config/demo.yaml", str(finished / "tiny.yaml")]
     for name in ("model_card.md", "model_card.html"):
         assert "chosen by their scores on these same sample images" in (results / name).read_text()
     assert not list(results.glob("SR/*/*-float")), "float SR images are kept only until they are scored"

@@ -112,12 +112,12 @@ def verified(name):
 
 
 def sr_dir(model, protocol, dataset, scale):
-    """Where the SR images that a protocol scores are; those of a network are floats if the protocol never rounds."""
+    """Where the SR images that a protocol scores are."""
     if model in config["sr"]:
         return RUN / "SR" / model / "given" / dataset / f"x{scale}"
     definition = PROTOCOLS[protocol]
-    kind = "8bit" if definition.quantise or model in COMPUTED else "float"
-    return RUN / "SR" / model / f"{definition.degradation}-{kind}" / dataset / f"x{scale}"
+    kind = f"{definition.degradation}-{plan.stored(model, definition)}"
+    return RUN / "SR" / model / kind / dataset / f"x{scale}"
 
 
 def given_dir(model, dataset, scale):
@@ -211,29 +211,9 @@ def choice_scores():
     ]
 
 
-def undeclared_cells():
-    """Rows that the product of data sets and scales has and the grid has not, with the reason."""
-    return [
-        {
-            "dataset": name,
-            "scale": scale,
-            "reason": f"{name} is declared for scale {', '.join(map(str, dataset(name).scales))} alone",
-        }
-        for name in config["datasets"]
-        for scale in config["scales"]
-        if (name, scale) not in set(cells())
-    ]
-
-
 def remake_command():
     """What re-makes this run, as a user would type it."""
     return plan.remake_command(workflow.configfiles, workflow.config_settings.config, Path(workflow.basedir))
-
-
-def order():
-    """The order of rows in the tables, as JSON for the command line."""
-    columns = {"dataset": "datasets", "scale": "scales", "method": "methods", "protocol": "protocols"}
-    return json.dumps({column: config[key] for column, key in columns.items()})
 
 
 def card_files():

@@ -57,7 +57,7 @@ rule provenance:
             for (method, scale), file in weights_by_column().items()
         ],
         config=lambda w: json.dumps(config),
-        missing=lambda w: json.dumps(undeclared_cells()),
+        missing=lambda w: json.dumps(plan.undeclared(config, dataset)),
         command=remake_command(),
     shell:
         "srgrid provenance {output} {params.inputs} {params.weights} --config {params.config:q}"
@@ -104,6 +104,7 @@ rule card:
         ),
         latex=RUN / "grid.tex",
         wide=RUN / "grid_wide.csv",
+        differences=RUN / "differences.csv",
     log:
         RUN / "logs" / "card.log",
     benchmark:

@@ -47,7 +47,7 @@ rule grid:
         "../../envs/data.yaml"
     params:
         code=code("report.grid"),
-        order=lambda w: order(),
+        order=lambda w: json.dumps(plan.order(config)),
         out_dir=RUN,
     shell:
         "srgrid grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"

@@ -11,7 +11,8 @@ from typing import NoReturn
 import click
 
 from srgrid import __version__
-from srgrid.cli import data, images, report, scores, training
+from srgrid.cli import bench, data, images, report, scores, training
+from srgrid.cli.options import example
 from srgrid.errors import SrgridError
 from srgrid.files import trouble
 from srgrid.signals import Signalled, raise_when_stopped
@@ -27,15 +28,18 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-@click.group(context_settings={"show_default": True})
+@click.group(
+    context_settings={"show_default": True},
+    epilog=example("srgrid bench rcan-bam-s --dataset Set5 --scale 4", "srgrid bench --help"),
+)
 @click.version_option(__version__, message="srgrid %(version)s")
 def app() -> None:
     """Super-resolution benchmark: exact LR images, declared protocols, honest grids."""
 
 
 for _command in (
-    *(data.data, images.lr, images.upscale, images.sr, training.pack, training.train),
-    *(scores.score, scores.grid, scores.audit, report.figure, report.provenance, report.card),
+    *(bench.bench, data.data, images.lr, images.upscale, images.sr, training.pack, training.train),
+    *(scores.score, scores.grid, scores.audit, scores.compare, report.figure, report.provenance, report.card),
 ):
     app.add_command(_command)
 

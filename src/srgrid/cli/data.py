@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, config_option, scale
+from srgrid.cli.options import PATH, config_option, example, scale
 from srgrid.files import keep_apart
 
 mirror_option = click.option(
@@ -15,12 +15,12 @@ mirror_option = click.option(
 )
 
 
-@click.group()
+@click.group(epilog=example("srgrid data list"))
 def data() -> None:
     """Benchmark images: list, fetch, verify, export."""
 
 
-@data.command("list")
+@data.command("list", epilog=example("srgrid data list"))
 def data_list() -> None:
     """List the data sets: images, scales, where they come from, licence."""
     from rich.console import Console
@@ -35,7 +35,7 @@ def data_list() -> None:
     Console().print(table)
 
 
-@data.command("fetch")
+@data.command("fetch", epilog=example("srgrid data fetch Set5 HR_DIR"))
 @click.argument("name", help="Data set, see `srgrid data list`.")
 @click.argument("out_dir", type=PATH, help="Folder to make: 8-bit PNGs and a manifest.")
 @mirror_option
@@ -47,7 +47,7 @@ def data_fetch(name: str, out_dir: Path, mirror: Path | None, define: dict[str, 
     fetch(name, out_dir, mirror, extra=define)
 
 
-@data.command("verify")
+@data.command("verify", epilog=example("srgrid data verify ANY_FOLDER --dataset Set5"))
 @click.argument("folder", type=PATH, help="Any folder of images.")
 @click.option("--dataset", help="Require all of this data set, and nothing else.")
 @click.option("--report", type=PATH, help="Write what was found as JSON.")
@@ -65,7 +65,7 @@ def data_verify(folder: Path, dataset: str | None, report: Path | None, define: 
     verify.require(found)
 
 
-@data.command("export")
+@data.command("export", epilog=example("srgrid data export Set5 --scale 4 --out PARQUET_DIR"))
 @click.argument("name", help="Data set.")
 @scale
 @click.option("--out", type=PATH, required=True, help="Folder for the Parquet file.")

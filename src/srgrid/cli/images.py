@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, config_option, degradation_option, scale, settings_of
+from srgrid.cli.options import PATH, config_option, degradation_option, example, scale, settings_of
 from srgrid.settings import Options
 
 
-@click.command()
+@click.command(epilog=example("srgrid lr HR_DIR LR_DIR --scale 4"))
 @click.argument("hr_dir", type=PATH, help="HR images.")
 @click.argument("out_dir", type=PATH, help="Folder to make.")
 @scale
@@ -24,7 +24,7 @@ def lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str, define: dict[s
     make_lr(hr_dir, out_dir, scale, get_degradation(degradation, degradations(define)))
 
 
-@click.command()
+@click.command(epilog=example("srgrid upscale photo.png photo_x4.png --model rcan-bam-s --scale 4"))
 @click.argument("source", metavar="INPUT", type=PATH, help="An image, or a folder of images.")
 @click.argument("output", type=PATH, help="An image, or a folder to make.")
 @click.option(
@@ -55,7 +55,7 @@ def upscale(
     upscale_path(source, output, model, scale, degradation=kernel, options=Options(**options), compare=compare)
 
 
-@click.command()
+@click.command(epilog=example("srgrid sr THEIR_SR_DIR HR_DIR SR_DIR"))
 @click.argument("sr_dir", type=PATH, help="SR images of any program.")
 @click.argument("hr_dir", type=PATH, help="HR images; one prefix and one suffix around their names are found.")
 @click.argument("out_dir", type=PATH, help="Folder to make.")

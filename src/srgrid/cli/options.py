@@ -77,6 +77,28 @@ def settings_of(record: type, *names: str, unset: bool = False) -> Callable[[Fun
     return add
 
 
+def example(*commands: str) -> str:
+    """The end of a help text: commands as one would type them; a long one goes on in a second line."""
+    lines = [f"  {line}" for one in commands for line in one.splitlines()]
+    return "\n".join(["\b", "Example:" if len(commands) == 1 else "Examples:", *lines])
+
+
+class Words(click.Command):
+    """A command whose repeated options take all words up to the next option: `--dataset Set5 Set14`."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Say such an option again before each of its words, as Click wants it."""
+        repeated = {name for one in self.params if isinstance(one, click.Option) and one.multiple for name in one.opts}
+        spread, option = list[str](), ""
+        for before, word in zip(["", *args], args, strict=False):
+            if word.startswith("-"):
+                option = word if word in repeated else ""
+            elif option and before != option:
+                spread.append(option)
+            spread.append(word)
+        return super().parse_args(ctx, spread)
+
+
 def pairs(given: Sequence[str], option: str, form: str = "METHOD=FOLDER") -> dict[str, Path]:
     """The names and paths of options of the form NAME=PATH. Raises SrgridError for another form or a name twice."""
     found: dict[str, Path] = {}

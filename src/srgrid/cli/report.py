@@ -7,12 +7,17 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, config_option, json_option, pairs, scale
+from srgrid.cli.options import PATH, config_option, example, json_option, pairs, scale
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "srgrid figure scores.csv HR_DIR Set5_x4.png --scale 4 --dataset Set5 \\\n"
+        "    --protocol rgb8 --sr bicubic=SR_DIR --previews previews/Set5_x4",
+    )
+)
 @click.argument("scores", type=PATH, help="scores.csv of the run.")
 @click.argument("hr_dir", type=PATH, help="HR images.")
 @click.argument("out", type=PATH, help="The figure, .png; .pdf and two .json are written beside it.")
@@ -41,9 +46,8 @@ def figure(
 ) -> None:
     """Draw a data set's comparison figure and prepare the page's previews."""
     from srgrid.records import SELECTION
-    from srgrid.report.figures import draw
-    from srgrid.report.previews import previews as prepare
-    from srgrid.report.selection import Wanted, select
+    from srgrid.report.figures import show as draw
+    from srgrid.report.selection import Wanted
     from srgrid.report.sources import open_cell
 
     if out.suffix != ".png":
@@ -53,13 +57,10 @@ def figure(
         keep_apart(target, scores, hr_dir, *folders.values())
     cell = open_cell(scores, hr_dir, folders, dataset=dataset, scale=scale, protocol=protocol)
     boxes = {image: tuple(box) if box else None for image, box in show.items()}
-    selection = select(cell, Wanted(count, crop, boxes))
-    selection.write(out.with_suffix(SELECTION))
-    draw(selection, cell, out, whole)
-    prepare(selection, cell, previews)
+    draw(cell, Wanted(count, crop, boxes), out, previews, whole)
 
 
-@click.command()
+@click.command(epilog=example("srgrid provenance results/mine/provenance.json --input resources/HR/Set5"))
 @click.argument("out", type=PATH, help="provenance.json, beside the run's tables.")
 @click.option("--input", "inputs", type=PATH, multiple=True, required=True, help="Folders of HR images.")
 @config_option("--config")
@@ -87,14 +88,13 @@ def provenance(
     write_provenance(out, config, list(inputs), used, missing, command)
 
 
-@click.command()
+@click.command(epilog=example("srgrid card results/mine"))
 @click.argument("run_dir", type=PATH, help="A run's results.")
 @click.option("--templates", type=PATH, help="Folder of Jinja2 templates that replace ours.")
 def card(run_dir: Path, templates: Path | None) -> None:
-    """Render the model card (Markdown and HTML) and the grid for papers (LaTeX, CSV) from a run's tables alone."""
+    """Render the model card (Markdown and HTML) and tables for papers (LaTeX, CSV) from a run's tables alone."""
     from srgrid.report.card import build_card
-    from srgrid.report.grid import latex, wide
+    from srgrid.report.export import export
 
-    latex(run_dir / "grid.csv", run_dir / "grid.tex")
-    wide(run_dir / "grid.csv", run_dir / "grid_wide.csv")
+    export(run_dir)
     build_card(run_dir, templates=templates)

@@ -8,11 +8,11 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, config_option, json_option, scale
+from srgrid.cli.options import PATH, Words, config_option, example, json_option, scale
 from srgrid.files import keep_apart
 
 
-@click.command()
+@click.command(epilog=example("srgrid score SR_DIR HR_DIR --scale 4 --protocol rgb8 --out scores.csv"))
 @click.argument("sr_dir", type=PATH, help="SR images.")
 @click.argument("hr_dir", type=PATH, help="HR images of the same names, or with one prefix and suffix less.")
 @scale
@@ -55,7 +55,7 @@ def score(
         print("  ".join([f"{row.image:<{width}}", *texts]))
 
 
-@click.command()
+@click.command(epilog=example("srgrid grid scores/rgb8/*.csv --out-dir results/mine"))
 @click.argument(
     "parts", type=PATH, nargs=-1, required=True, help="Score files made by `score --cell`, their records beside them."
 )
@@ -72,7 +72,7 @@ def grid(parts: tuple[Path, ...], out_dir: Path, order: dict[str, Any]) -> None:
     make_grid(list(parts), out_dir, order or None)
 
 
-@click.command()
+@click.command(epilog=example("srgrid audit results/mine results/mine/scores/audit-*/*_bicubic.csv"))
 @click.argument("run_dir", type=PATH, help="A run's results: grid.csv and scores.csv.")
 @click.argument(
     "parts", type=PATH, nargs=-1, required=True, help="Score files of bicubic under the choices' protocols."
@@ -84,3 +84,40 @@ def audit(run_dir: Path, parts: tuple[Path, ...]) -> None:
     for name in ("audit.csv", "effects.csv", "columns.csv"):
         keep_apart(run_dir / name, *parts)
     write_audit(run_dir, list(parts))
+
+
+@click.command(
+    cls=Words,
+    epilog=example("srgrid compare rcan-bam-s rcan-s --run results/published", "srgrid compare results/a results/b"),
+)
+@click.argument("columns", nargs=-1, required=True, help="METHOD of --run, RUN:METHOD, or scores.csv:METHOD.")
+@click.option("--run", type=PATH, help="The run whose methods are meant.")
+@click.option("--protocol", help="Of the scores; if not given, the first that all columns have.")
+@click.option("--dataset", "-d", multiple=True, help="Compare on these data sets alone.")
+@click.option("--scale", "-s", type=int, multiple=True, help="Compare at these scales alone.")
+@click.option("--metric", help="By this one alone; if not given, the first is shown and all are written.")
+@click.option("--out", type=PATH, help="Write the differences as CSV.")
+@click.option("--anyway", is_flag=True, help="Compare what was not scored alike, or is not on record.")
+def compare(
+    columns: tuple[str, ...],
+    run: Path | None,
+    protocol: str | None,
+    dataset: tuple[str, ...],
+    scale: tuple[int, ...],
+    metric: str | None,
+    out: Path | None,
+    anyway: bool,
+) -> None:
+    """Compare methods image by image: mean difference, 95 % interval, corrected p, and what the set can resolve."""
+    from srgrid.report.comparison import Asked, compared, lines, open_scored
+    from srgrid.report.differences import write_differences
+
+    if out and run:
+        keep_apart(out, run / "scores.csv")
+    asked = Asked(protocol, dataset, scale, metric, anyway)
+    found, notes = compared([open_scored(text, run) for text in columns], asked)
+    if out:
+        write_differences(out, found)
+    for note in notes:
+        print(f"srgrid: {note}", file=sys.stderr)
+    print("\n".join(lines(found)))

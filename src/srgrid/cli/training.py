@@ -7,13 +7,13 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, config_option, degradation_option, json_option, scale, settings_of
+from srgrid.cli.options import PATH, config_option, degradation_option, example, json_option, scale, settings_of
 from srgrid.files import keep_apart
 from srgrid.train.recipes import TrainConfig
 from srgrid.train.recipes import recipe as named
 
 
-@click.command()
+@click.command(epilog=example("srgrid pack HR_DIR --scale 2 --out train_x2.srpack"))
 @click.argument("hr_dirs", type=PATH, nargs=-1, required=True, help="Folders of HR images.")
 @scale
 @click.option("--out", type=PATH, required=True, help="The packed file to make.")
@@ -27,7 +27,12 @@ def pack(hr_dirs: tuple[Path, ...], scale: int, out: Path, degradation: str, def
     pack_images(list(hr_dirs), scale, out, get_degradation(degradation, degradations(define)))
 
 
-@click.command()
+@click.command(
+    epilog=example(
+        "srgrid train --model rcan-bam-s --scale 2 --pack train_x2.srpack \\\n"
+        "    --out mine_x2.safetensors --state state/x2",
+    )
+)
 @click.option("--model", required=True, help="Model name: rcan-bam, rcan-bam-s, rcan, rcan-s, ...")
 @scale
 @click.option("--pack", type=PATH, required=True, help="Training set made by `srgrid pack`.")

@@ -29,7 +29,7 @@ class MeanShift(nn.Conv2d):
     def reset(self, shift: tuple[float, float, float]) -> None:
         """Set the identity matrix and the given shift."""
         with torch.no_grad():
-            self.weight.copy_(torch.eye(3).view(3, 3, 1, 1))
+            self.weight.copy_(torch.eye(3, device="cpu").view(3, 3, 1, 1))  # on "meta", eye alone imports a compiler
             assert self.bias is not None
             self.bias.copy_(torch.tensor(shift))
 

@@ -18,6 +18,8 @@ from srgrid.models.guest import Guest, reason
 from srgrid.models.network import Network
 from srgrid.models.tensors import first_not_finite
 
+_PAPERS = {"DCTLSA": ("zeng2023dctlsa",)}  # by spandrel's name; keys of references.bib
+
 
 @dataclass(frozen=True)
 class ZooConfig:
@@ -81,6 +83,7 @@ def _network(found: Any, content: Content) -> Network:
         precisions=("fp32",),
         multiple_of=config.multiple_of,
         about=f"A {kind}, built by spandrel {config.spandrel} after the checkpoint's tensors.",
+        citations=_PAPERS.get(kind, ()),
     )
 
 

@@ -23,6 +23,7 @@ from srgrid.records import flatten
 from srgrid.report import origins, views
 from srgrid.report.cardata import CardData, gather
 from srgrid.report.control import controls
+from srgrid.report.differences import differences, tally
 from srgrid.report.frontmatter import front_matter
 from srgrid.report.page import data_link, page_data, script_json
 from srgrid.report.selection import GIVEN
@@ -63,6 +64,12 @@ def render_markdown(data: CardData, templates: Path | None = None) -> str:
     return _markdown(_context(data), templates)
 
 
+def render_grid(data: CardData, templates: Path | None = None) -> str:
+    """The Hub's front matter and the grid alone as Markdown, for a card of one's own words."""
+    env = _environment(templates, autoescape=False)
+    return _tidy(f"---\n{front_matter(data)}---\n\n" + _render(env, "grid.md.j2", _context(data)))
+
+
 def render_html(data: CardData, templates: Path | None = None) -> str:
     """The card as one HTML file that asks nothing of the network."""
     return _html(_context(data), templates)
@@ -71,6 +78,10 @@ def render_html(data: CardData, templates: Path | None = None) -> str:
 def _markdown(context: Mapping[str, Any], templates: Path | None) -> str:
     env = _environment(templates, autoescape=False)
     text = _render(env, "card.md.j2", {**context, "front_matter": front_matter(context["data"])})
+    return _tidy(text)
+
+
+def _tidy(text: str) -> str:
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
 
 
@@ -124,6 +135,7 @@ def _render(env: Environment, name: str, context: Mapping[str, Any]) -> str:
 def _context(data: CardData) -> dict[str, Any]:
     """What the templates of both cards show; everything is worked out once."""
     table, found, columns = views.rows(data), origins.origins(data), origins.method_views(data)
+    apart = differences(data.scores, [data.headline], [data.protocol])
     drawn = [image for record in (*data.figures, *data.previews) for image in record["images"]]
     return {
         "data": data,
@@ -140,6 +152,8 @@ def _context(data: CardData) -> dict[str, Any]:
         "verdicts": views.audit_verdicts(data),
         "effects": views.audit_effects(data),
         "controls": controls(data),
+        "differences": apart,
+        "tally": tally(apart),
         "effect_cells": views.effect_cells(data),
         "left_out": list(dict.fromkeys(data.left_out.values())),
         "not_here": sorted({p.method for p in data.published} - set(data.order["method"])),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from srgrid.report.cardata import CardData
-from srgrid.report.intervals import bootstrap_mean
+from srgrid.report.differences import paired
 from srgrid.report.model import Model, Training
 
 
@@ -72,7 +72,7 @@ def _rows(data: CardData, method: str, control: str, scales: list[int]) -> list[
                 continue
             apart = [own[m.name].to_numpy(float) - other.loc[own.index, m.name].to_numpy(float) for m in data.metrics]
             texts = [f"{d.mean():+z.{m.printed + 1}f}" for m, d in zip(data.metrics, apart, strict=True)]
-            _, low, high = bootstrap_mean(apart[0])
+            _, low, high, *_ = paired(apart[0])
             form = f"+z.{data.headline.printed + 1}f"
             interval = "" if np.isnan(low) else f"{low:{form}} to {high:{form}}"
             rows.append(ControlRow(str(dataset), int(scale), len(own), texts, interval))

@@ -14,9 +14,10 @@ from matplotlib.patches import Rectangle
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
 from srgrid.metrics import Metric
-from srgrid.records import file_digest, write_record
+from srgrid.records import SELECTION, file_digest, write_record
 from srgrid.report.choose import Choice, Crop
-from srgrid.report.selection import GIVEN, Selection, Shown
+from srgrid.report.previews import previews
+from srgrid.report.selection import GIVEN, Selection, Shown, Wanted, select
 from srgrid.report.sources import CellImages, Image
 from srgrid.report.tables import best_methods, headings, score_text
 
@@ -51,6 +52,19 @@ class Panel:
     texts: Mapping[str, str] = field(default_factory=dict)
     best: Collection[str] = ()
     heading: str = ""
+
+
+def show(cell: CellImages, wanted: Wanted, out_png: Path, out_dir: Path, whole: bool = True) -> None:
+    """Select what is shown of a cell, write that down, draw it (`draw`), and make the page's previews in a folder.
+
+    Raises SrgridError when a file would be written over what it is made of.
+    """
+    record = Path(out_png).with_suffix(SELECTION)
+    cell.keep_apart(record, out_dir)
+    selection = select(cell, wanted)
+    selection.write(record)
+    draw(selection, cell, out_png, whole)
+    previews(selection, cell, out_dir)
 
 
 def draw(selection: Selection, cell: CellImages, out_png: Path, whole: bool = True) -> None:
