@@ -16,7 +16,7 @@ from srgrid.files import keep_apart
 @click.argument("sr_dir", type=PATH, help="SR images.")
 @click.argument("hr_dir", type=PATH, help="HR images of the same names, or with one prefix and suffix less.")
 @scale
-@click.option("--protocol", default="rgb8", help="rgb8, luma8, super-image or one of --define.")
+@click.option("--protocol", default="rgb8", help="rgb8, luma8, literature, super-image or one of --define.")
 @click.option("--out", type=PATH, help="Write the rows and the mean as CSV.")
 @json_option("--cell", "JSON object, dataset, scale, method and protocol: write a cell for `grid`, no mean.")
 @config_option("--define")
