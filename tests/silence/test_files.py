@@ -24,6 +24,7 @@ from srgrid.data.pack import pack
 from srgrid.degrade import make_lr
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest, staged_dir, staged_file, write_manifest
+from srgrid.given import take
 from srgrid.made import open_images
 from srgrid.protocols import get_protocol
 from srgrid.provenance import set_digest
@@ -94,6 +95,7 @@ READERS = {
     "pack": lambda hr, out: pack([hr], 2, out / "x.srpack"),
     "score as HR": lambda hr, out: score_dirs(shutil.copytree(hr.parent.parent / "HR", out), hr, 2, RGB8),
     "score as SR": lambda hr, out: score_dirs(hr, shutil.copytree(hr.parent.parent / "HR", out), 2, RGB8),
+    "SR of another program": lambda hr, out: take(hr, hr.parent.parent / "HR", out),
     "figures": lambda hr, out: load_pair(*open_folders(hr, {"m": hr}), "coffee"),
 }
 
