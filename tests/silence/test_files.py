@@ -218,7 +218,17 @@ def test_13_every_command_keeps_its_output_apart(hr, sr, tmp_path):
     export = ("data", "export", "Mine", "-s", 2, "--out", tmp_path / "Mine/HR", *mirrored)
     refused_and_kept(tmp_path, "lies inside", *export)
     refused_and_kept(tmp_path, "is the input", "grid", part, "--out-dir", part.parent)
-    refused_and_kept(tmp_path, "is the input", "data", "verify", hr, "--report", hr / "coffee.png")
+    refused_and_kept(tmp_path, "is the input", "grid", part.with_name("tables.csv"), "--out-dir", part.parent)
+    for name in ("effects.csv", "audit.csv"):
+        refused_and_kept(tmp_path, "is the input", "audit", part.parent, part.with_name(name))
+    for out, told in ((part, "is the input"), (hr / "p.json", "lies inside")):
+        refused_and_kept(tmp_path, told, "provenance", out, "--input", hr)
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"x")
+    more = ("--model", "rcan-bam-xs", "--scale", 2, "--pack", part, "--state", tmp_path / "state", "--init", weights)
+    refused_and_kept(tmp_path, "is the input", "train", *more, "--out", weights)
+    for name in ("coffee.png", "manifest.json"):
+        refused_and_kept(tmp_path, "is the input", "data", "verify", hr, "--report", hr / name)
     cell = ("--scale", 2, "--dataset", "D", "--protocol", "rgb8", "--sr", f"bicubic={sr}")
     made_there = ("figure", part, hr, hr / "coffee.png", *cell, "--previews", tmp_path / "v")
     refused_and_kept(tmp_path, "lies inside", *made_there)

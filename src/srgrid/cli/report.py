@@ -77,6 +77,7 @@ def provenance(
 ) -> None:
     """Write down what made a run's results: versions, commit, config, hardware, digests."""
     from srgrid.provenance import write_provenance
+    from srgrid.records import TABLE_NAMES, TABLES
 
     used = {}
     for name, path in pairs(weights, "--weights", "METHOD:SCALE=FILE").items():
@@ -84,7 +85,7 @@ def provenance(
         if not method or not factor.isdecimal():
             raise SrgridError(f"--weights: expected METHOD:SCALE=FILE, got {name}={path}")
         used[method, int(factor)] = path
-    keep_apart(out, *inputs, *used.values())
+    keep_apart(out, *inputs, *used.values(), *(out.parent / name for name in (*TABLE_NAMES, TABLES)))
     write_provenance(out, config, list(inputs), used, missing, command)
 
 
