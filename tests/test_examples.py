@@ -118,6 +118,7 @@ def test_released_weights_that_are_not_the_papers(mirror, tmp_path, entry, scale
 @pytest.mark.skipif(not os.environ.get("SRGRID_WEIGHTS"), reason="no weights of others: set SRGRID_WEIGHTS")
 def test_dctlsa_gives_its_papers_scores_through_spandrel(mirror, tmp_path):
     pytest.importorskip("spandrel", reason="no spandrel: pip install srgrid[zoo]")
+    assert load(WEIGHTS / "DCTLSA/X4.pt", 4).citations == ("zeng2023dctlsa",)
     found = _score(mirror, tmp_path, str(WEIGHTS / "DCTLSA/X4.pt"), 4)
     assert found == (pytest.approx(32.530, abs=0.003), pytest.approx(0.8991, abs=5e-5))
 

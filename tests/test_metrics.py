@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -168,6 +169,15 @@ def test_hr_is_cropped_to_the_sr_and_grey_keeps_its_values(photographs):
     assert score(tiled, grey, 2) == score(blurred, grey, 2)
     tile = protocols({"tiled": {"grey": "tile"}})["tiled"]
     assert score(blurred, grey, 2, tile).psnr == pytest.approx(score(blurred, grey, 2).psnr + 20 * np.log10(255 / 219))
+
+
+def test_the_literature_protocol_is_rgb8_with_grey_images_tiled(photographs):
+    rgb8, literature = PROTOCOLS["rgb8"], PROTOCOLS["literature"]
+    assert replace(literature, name=rgb8.name, about=rgb8.about, grey="own") == rgb8
+    for name, moved in (("camera", 20 * np.log10(255 / 219)), ("chelsea", 0)):
+        hr = photographs[name]
+        sr = imresize(imresize(modcrop(hr, 2), 1 / 2), 2)
+        assert score(sr, hr, 2, literature).psnr == pytest.approx(score(sr, hr, 2, rgb8).psnr + moved)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from srgrid.data import registry
 from srgrid.errors import SrgridError
 from srgrid.references import FILE, bibtex, reference, references
+from srgrid.report.literature import literature
 from srgrid.report.published import published
 
 
@@ -34,7 +35,7 @@ def test_every_entry_is_read_whole_and_every_title_stands_once():
 
 
 def test_data_sets_and_published_values_refer_to_it():
-    named = {value.cite for value in published()}
+    named = {value.cite for value in [*published(), *literature()]}
     named |= {entry.citation.key for entry in registry.load_registry().values() if entry.citation}
     assert named < set(references())
     assert bibtex(["zhang2018rcan", "wang2021bam", "zhang2018rcan"]) == [

@@ -65,6 +65,11 @@ class Upscale:
         "The range, 1 or 255, that another project's network computes in, by method, where its weights file does not "
         "tell: {my-rcan: 255}",
     )
+    tile: dict[str, Annotated[int, Rule(minimum=32)]] = setting(
+        {},
+        "Side of tiles in LR pixels, by method, for an image that does not fit into memory whole or a network of one "
+        "size. Tiles of another project's network change its answer, and the card says so: {my-swinir: 256}",
+    )
 
 
 @dataclass(frozen=True)

@@ -142,7 +142,7 @@ def _interpolator(column: Column, enlarge: Callable[[Array, int], Array], how: C
     _, memory = peak_growth(lambda: enlarge(image, column.scale))
     times(lambda: enlarge(image, column.scale), how.warmup - 1)
     return _measured(
-        replace(cost, device=cpu_name()), how, times(lambda: enlarge(image, column.scale), how.repeats), memory
+        replace(cost, device=cpu_name()), how.size, times(lambda: enlarge(image, column.scale), how.repeats), memory
     )
 
 
@@ -167,15 +167,15 @@ def _network(column: Column, how: Costs, options: Options) -> Priced:
         width, height = how.size
         took = measure(network, str(column), (width, height), how.warmup, how.repeats, options.precision)
         cost = replace(cost, device=took.device, precision=took.precision, threads=torch.get_num_threads())
-        cost = _measured(replace(cost, torch=version("torch")), how, took.seconds, took.memory)
+        cost = _measured(replace(cost, torch=version("torch")), took.size, took.seconds, took.memory)
     return Priced(cost, network.sha256)
 
 
-def _measured(cost: Cost, how: Costs, seconds: Sequence[float], memory: int | None) -> Cost:
+def _measured(cost: Cost, size: Sequence[int], seconds: Sequence[float], memory: int | None) -> Cost:
     low, median, high = quartiles(seconds)
     note = cost.note if memory is not None else "; ".join(filter(None, [cost.note, UNKNOWN_MEMORY]))
     cost = replace(cost, seconds=median, seconds_low=low, seconds_high=high, repeats=len(seconds))
-    return replace(cost, measured_at="x".join(map(str, how.size)), memory_bytes=memory, note=note)
+    return replace(cost, measured_at="x".join(map(str, size)), memory_bytes=memory, note=note)
 
 
 def _alone(column: Column, how: Costs, options: Options) -> Priced:

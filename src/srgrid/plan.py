@@ -244,13 +244,16 @@ def _methods(config: Config, models: Sequence[str]) -> Iterator[str]:
         if name not in models:
             known = ", ".join([*COMPUTED, *models])
             yield f"methods: unknown model {name!r}; choose one of {known}, or give `weights` or `sr`"
-    for key, table in (("weights", config["weights"]), ("upscale.rgb_range", config["upscale"]["rgb_range"])):
+    upscale = config["upscale"]
+    tables = {"weights": config["weights"], "upscale.rgb_range": upscale["rgb_range"], "upscale.tile": upscale["tile"]}
+    for key, table in tables.items():
         for name in COMPUTED:
             if name in table:
                 yield f"{key}.{name}: {name} is no network and has no weights; take the key out"
-    for name in config["upscale"]["rgb_range"]:
-        if name not in config["weights"]:
-            yield f"upscale.rgb_range.{name}: no `weights` are given for it; only given weights can need a range"
+    for key, what in (("rgb_range", "a range"), ("tile", "tiles")):
+        for name in upscale[key]:
+            if name not in config["weights"]:
+                yield f"upscale.{key}.{name}: no `weights` are given for it; only given weights can need {what}"
 
 
 def _given(config: Config, mirror: str | None, basedir: Path) -> Iterator[str]:

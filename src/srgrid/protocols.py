@@ -36,6 +36,7 @@ PROTOCOLS: dict[str, Protocol] = {
     for p in (
         Protocol("rgb8", "SR is an 8-bit RGB image, compared on its unrounded Y: the RCAN paper's script."),
         Protocol("luma8", "As rgb8, on Y rounded to 8 bits: the card's bicubic column.", round_luma=True),
+        Protocol("literature", "As rgb8, grey images tiled to RGB: the model columns of papers.", grey="tile"),
         Protocol(
             "super-image",
             "Float SR, Pillow LR images, HR resized to LR size x scale, its own Y weights: the card's model column.",

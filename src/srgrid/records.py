@@ -39,6 +39,15 @@ def file_digest(path: str | os.PathLike[str]) -> str:
         raise SrgridError(f"{path}: cannot be read ({error.strerror})") from None
 
 
+def content_digest(path: str | os.PathLike[str]) -> str:
+    """`file_digest` of a file; of a folder, sha256 (hex) over names and digests of all files in it, at any depth."""
+    folder = Path(path)
+    if not folder.is_dir():
+        return file_digest(path)
+    files = {file.relative_to(folder).as_posix(): file for file in folder.rglob("*") if file.is_file()}
+    return _seal({name: file_digest(file) for name, file in files.items()})
+
+
 def write_record(path: Path, kind: str, record: Mapping[str, Any]) -> None:
     """Write a record of a kind (see records.schema.yaml) with its own digest."""
     with staged_file(Path(path)) as staged:

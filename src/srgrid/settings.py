@@ -51,7 +51,11 @@ class Options:
 
     kind: Kind = setting("8bit", "PNG, rounded half up; or .npy, float32 in 0..255, clamped but never rounded.")
     ensemble: bool = setting(False, "x8 self-ensemble: the average over the 8 flips and quarter turns.")
-    tile: int | None = setting(None, "Side of tiles in LR pixels; none: as large as memory allows.", minimum=1)
+    tile: int | None = setting(
+        None,
+        "Side of tiles in LR pixels; none: as large as memory allows. Only srgrid's own networks have exact ones.",
+        minimum=1,
+    )
     precision: Precision = setting("auto", "What a network computes in; auto: bf16 where the hardware does.")
     device: str = setting("auto", "auto, cpu, cuda or cuda:N.")
     threads: int | None = setting(None, "Threads of PyTorch.", minimum=1)

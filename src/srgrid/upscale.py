@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,7 @@ def upscale_dir(
                 entries[f"{stem}{options.suffix}"] = images.describe(sr)
                 next(names)
         next(names, None)
+        made_by |= {"tiles": runner.cut} if runner.cut else {}
         made_by |= {"code": code_identity("srgrid.upscale"), "inputs": folder.digests, "lr": origin(folder.made_by)}
         write_manifest(staged, made_by, entries)
 
@@ -122,6 +123,7 @@ class _Runner:
     run: Run
     made_by: dict[str, Any]
     batch: int = 1  # images at once
+    cut: dict[str, dict[str, int]] = field(default_factory=dict)  # see srgrid.models.patchwork.Patchwork
 
 
 def _located(model: str, scale: int) -> Located | None:
@@ -142,6 +144,7 @@ def _network(found: Located, scale: int, options: Options) -> _Runner:
 
     from srgrid.models.devices import choose
     from srgrid.models.loading import load
+    from srgrid.models.patchwork import Patchwork
     from srgrid.models.run import computed_in, to_uint8, upscale_float
 
     if options.threads:
@@ -158,11 +161,13 @@ def _network(found: Located, scale: int, options: Options) -> _Runner:
         "device": network.device.type,
     }
 
+    cuts = Patchwork()
+
     def run(batch: list[Array], names: list[str]) -> list[Pixels]:
-        values = upscale_float(network, batch, options.tile, options.ensemble, precision, names)
+        values = upscale_float(network, batch, options.tile, options.ensemble, precision, names, cuts)
         return [to_uint8(v) for v in values] if options.kind == "8bit" else list(values)
 
-    return _Runner(run, made_by, _GPU_BATCH if network.device.type == "cuda" else 1)
+    return _Runner(run, made_by, _GPU_BATCH if network.device.type == "cuda" else 1, cuts.cut)
 
 
 def _batches(folder: ImageFolder, size: int) -> Iterator[tuple[list[str], list[Array]]]:

@@ -454,13 +454,7 @@ def published_file(room: Path) -> list[Path]:
 
 
 def read_published(file: Path) -> None:
-    here, published.__file__ = published.__file__, str(file.with_suffix(".py"))
-    published._table.cache_clear()
-    try:
-        published.published()
-    finally:
-        published.__file__ = here
-        published._table.cache_clear()
+    published.read_values(file)
 
 
 # Names of files: the damaged file is a list of names, one a line
@@ -523,6 +517,6 @@ READERS = [
     Reader("scores", run_files("scores.csv"), TEXT, tables, ("scores",), count=8),
     Reader("tables of a run", run_files("scores.csv", "grid.csv", "intervals.csv"), TEXT, gather, (".csv",), count=30),
     Reader("records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=8),
-    Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=6),
+    Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=40),
     Reader("names of files", names_of_files, TEXT, hostile_names, ("named",), count=20),
 ]

@@ -14,6 +14,7 @@ from srgrid.files import read_manifest
 from srgrid.models import describe, load, locate
 from srgrid.plan import weights_path
 from srgrid.provenance import weights_record
+from srgrid.records import content_digest
 from srgrid.settings import Options
 from srgrid.upscale import upscale_dir
 
@@ -66,6 +67,20 @@ def no_tensor(scale): return Asks(lambda x: [x])
 def raising(scale): return Asks(lambda x: x.nothing)
 def nan(scale): return Asks(lambda x: F.interpolate(x, scale_factor=scale) / 0)
 def no_memory(scale): return Asks(oom)
+class HungryAbove(Nearest):
+    def forward(self, x):
+        if x.shape[2] * x.shape[3] > 64 * 64:
+            raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+        return F.interpolate(x, scale_factor=self.scale, mode="nearest")
+
+def hungry_above(scale): return HungryAbove(scale)
+
+def fill(x):
+    held = []
+    while True:
+        held.append(torch.empty(256 << 20))  # 1 GiB each that is never touched: no machine runs short of it
+
+def takes_all(scale): return Asks(fill)
 def floats(scale): return lambda image: image / 255
 def small(scale): return lambda image: image
 value = 3
@@ -131,6 +146,61 @@ def test_weights_are_handed_over_and_have_part_in_the_digest(file, tmp_path):
         locate(f"{file}:weighted@{tmp_path / 'v.pth'}")
 
 
+def test_weights_that_are_a_folder_have_part_in_the_digest_by_names_and_contents(file, tmp_path):
+    """Each change makes other digests: of the network that is loaded, and of what the workflow plans by."""
+    folder = tmp_path / "weights"
+    (folder / "deep").mkdir(parents=True)
+    torch.save({"0.weight": torch.eye(3)[..., None, None]}, folder / "w.pth")
+    (folder / "deep/config.json").write_text("{}")
+    file.write_text(CODE + "def of_folder(scale, folder): return weighted(scale, folder + '/w.pth')\n")
+    entry = f"{file}:of_folder@{folder}"
+
+    def digests():
+        return load(entry, 2).sha256, content_digest(locate(entry, 2).files[1])
+
+    seen = [digests(), digests()]
+    assert seen[0] == seen[1]
+    (folder / "deep/config.json").write_text("{ }")
+    seen.append(digests())
+    (folder / "deep/config.json").rename(folder / "deep/settings.json")
+    seen.append(digests())
+    (folder / "new").touch()
+    seen.append(digests())
+    for column in zip(*seen[1:], strict=True):
+        assert len(set(column)) == 4
+
+
+def test_memory_that_runs_out_makes_tiles_that_are_told(file, tmp_path, capsys):
+    """The whole image first, then halves of its side; what was done is in the manifest."""
+    image = data.astronaut()[:100, :120]
+    images.write(tmp_path / "LR/a.png", image)
+    images.write(tmp_path / "LR/b.png", image[:40, :30])
+    upscale_dir(tmp_path / "LR", tmp_path / "SR", f"{file}:hungry_above", 2)
+    assert read_manifest(tmp_path / "SR")["made_by"]["tiles"] == {"a": {"side": 60, "overlap": 15}}
+    assert np.array_equal(images.read(tmp_path / "SR/a.png"), _enlarged(image))
+    assert np.array_equal(images.read(tmp_path / "SR/b.png"), _enlarged(image[:40, :30]))
+    said = capsys.readouterr().err
+    assert "image of 120 x 100 pixels: not enough memory; computed in tiles of 60, which is not the same as" in said
+    network = load(f"{file}:hungry_above", 2)
+    assert np.array_equal(network.upscale(image, tile=50, ensemble=True), _enlarged(image))
+    upscale_dir(tmp_path / "LR", tmp_path / "SR", f"{file}:images_of", 2, options=Options(tile=37))
+    assert read_manifest(tmp_path / "SR")["made_by"]["tiles"] == {
+        "a": {"side": 37, "overlap": 9},
+        "b": {"side": 37, "overlap": 7},
+    }
+    assert np.array_equal(images.read(tmp_path / "SR/a.png"), _enlarged(image))
+    upscale_dir(tmp_path / "LR", tmp_path / "SR", f"{file}:images_of", 2)
+    assert "tiles" not in read_manifest(tmp_path / "SR")["made_by"]
+
+
+def test_more_memory_than_there_is_is_refused_not_fatal(file, tmp_path):
+    """A network that would be killed for want of memory is told, and tiles are tried."""
+    image = data.coffee()[:40, :60]
+    with pytest.raises(SrgridError, match="60 x 40 pixels: not enough memory, even in tiles of 32"):
+        load(f"{file}:takes_all", 2).upscale(image)
+    assert np.array_equal(load(f"{file}:images_of", 2).upscale(image), _enlarged(image))
+
+
 def test_a_network_of_ours_may_be_returned(file):
     network = load(f"{file}:ours", 2)
     assert (network.architecture, network.config.features) == ("rcan", 24)
@@ -181,7 +251,7 @@ def test_what_makes_no_network_is_said(file, factory, message):
         ("no_tensor", "answered with a list, not with a tensor"),
         ("raising", "failed on an input of 1 x 3 x 16 x 18: AttributeError"),
         ("nan", r"a\.png: the network's answer in fp32 is not finite"),
-        ("no_memory", r"18 x 16 pixels: not enough memory, and a mine\.py:no_memory has no exact tiles"),
+        ("no_memory", r"18 x 16 pixels: not enough memory, and it is too small for tiles"),
         ("floats", "a uint8 array, H x W x 3, was expected of it, and it gave a float64 array of 3 dimensions"),
         ("small", "where scale 2 makes"),
     ],

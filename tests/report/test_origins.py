@@ -54,7 +54,13 @@ def test_two_foreign_networks_are_described_by_their_records(run: Path, tmp_path
     }
     made = {"model": "x", "weights_sha256": "1" * 64, "precision": "bf16", "ensemble": True}
     copy = columns(run, tmp_path / "copy", weights, dict.fromkeys(weights, made))
+    edit_record(copy / "tables.json", lambda r: r.update(tiles={"slow x2": [{"side": 64, "overlap": 16}]}))
     for text in texts(copy):
+        assert (
+            "slow.pth (training set not recorded); upscaled in bf16; x8 self-ensemble; computed in tiles of 64 with"
+            " overlap 16: not the same as the whole image."
+        ) in text
+        assert text.count("computed in tiles") == 1
         assert "SwiftNet, a network of waves. Papers: Agustsson and Timofte 2017, own2026. Licence: unknown." in text
         assert "SlowNet, a network of dots. Papers: unknown. Licence: unknown." in text
         assert "swift.pth (training set not recorded); upscaled in bf16; x8 self-ensemble." in text

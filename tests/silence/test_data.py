@@ -699,6 +699,18 @@ def test_02_a_table_made_by_other_code_is_made_again(
     assert {first} < set((tmp_path / "cache/tables").glob("*.arrow"))
 
 
+@pytest.mark.parametrize("name", ["Tiny", "Twin"])
+def test_21_images_that_changed_in_the_cache_make_no_table(tmp_path: Path, tiny: dict[str, Any], name: str) -> None:
+    """Twin's LR images are made from another set's HR images than its own."""
+    extra = {**tiny, "Twin": {**tiny["Tiny"], "aliases": ["Tiny"], "lr": {"of": "Tiny", "times": 2}}}
+    load(name, 2, mirror=tmp_path / "m", extra=extra)
+    (table,) = (tmp_path / "cache/tables").glob("*.arrow")
+    table.unlink()
+    images.write(tmp_path / f"cache/HR/{name}/a.png", PIXELS["b"])
+    with pytest.raises(SrgridError, match=r"a\.png: other pixels than when the folder was made"):
+        load(name, 2, mirror=tmp_path / "m", extra=extra)
+
+
 def test_29_a_cache_that_cannot_be_is_named(
     tmp_path: Path, tiny: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -24,6 +24,7 @@ from srgrid.data.pack import pack
 from srgrid.degrade import make_lr
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest, staged_dir, staged_file, write_manifest
+from srgrid.given import take
 from srgrid.made import open_images
 from srgrid.protocols import get_protocol
 from srgrid.provenance import set_digest
@@ -94,6 +95,7 @@ READERS = {
     "pack": lambda hr, out: pack([hr], 2, out / "x.srpack"),
     "score as HR": lambda hr, out: score_dirs(shutil.copytree(hr.parent.parent / "HR", out), hr, 2, RGB8),
     "score as SR": lambda hr, out: score_dirs(hr, shutil.copytree(hr.parent.parent / "HR", out), 2, RGB8),
+    "SR of another program": lambda hr, out: take(hr, hr.parent.parent / "HR", out),
     "figures": lambda hr, out: load_pair(*open_folders(hr, {"m": hr}), "coffee"),
 }
 
@@ -218,7 +220,17 @@ def test_13_every_command_keeps_its_output_apart(hr, sr, tmp_path):
     export = ("data", "export", "Mine", "-s", 2, "--out", tmp_path / "Mine/HR", *mirrored)
     refused_and_kept(tmp_path, "lies inside", *export)
     refused_and_kept(tmp_path, "is the input", "grid", part, "--out-dir", part.parent)
-    refused_and_kept(tmp_path, "is the input", "data", "verify", hr, "--report", hr / "coffee.png")
+    refused_and_kept(tmp_path, "is the input", "grid", part.with_name("tables.csv"), "--out-dir", part.parent)
+    for name in ("effects.csv", "audit.csv"):
+        refused_and_kept(tmp_path, "is the input", "audit", part.parent, part.with_name(name))
+    for out, told in ((part, "is the input"), (hr / "p.json", "lies inside")):
+        refused_and_kept(tmp_path, told, "provenance", out, "--input", hr)
+    weights = tmp_path / "w.safetensors"
+    weights.write_bytes(b"x")
+    more = ("--model", "rcan-bam-xs", "--scale", 2, "--pack", part, "--state", tmp_path / "state", "--init", weights)
+    refused_and_kept(tmp_path, "is the input", "train", *more, "--out", weights)
+    for name in ("coffee.png", "manifest.json"):
+        refused_and_kept(tmp_path, "is the input", "data", "verify", hr, "--report", hr / name)
     cell = ("--scale", 2, "--dataset", "D", "--protocol", "rgb8", "--sr", f"bicubic={sr}")
     made_there = ("figure", part, hr, hr / "coffee.png", *cell, "--previews", tmp_path / "v")
     refused_and_kept(tmp_path, "lies inside", *made_there)

@@ -334,11 +334,13 @@ def test_22_sr_images_of_swapped_weights_are_refused(run, tmp_path, change, word
 
 
 def test_22_what_may_differ_between_protocols_does(run, tmp_path):
-    describe_sr(run, MODEL, 2, kind="float", degradation="pillow", device="cuda")
+    tiles = {"a": {"side": 64, "overlap": 16}, "b": {"side": 32, "overlap": 8}, "c": {"side": 64, "overlap": 16}}
+    describe_sr(run, MODEL, 2, kind="float", degradation="pillow", device="cuda", tiles=tiles)
     score_cell(run, "photos", MODEL, 2, "luma8")
     make_grid(parts(run), tmp_path / "out")
     record = read_record(tmp_path / "out/tables.json", "tables", "")
     assert record["devices"] == {f"{MODEL} x2": ["cpu", "cuda"]}
+    assert record["tiles"] == {f"{MODEL} x2": [{"side": 32, "overlap": 8}, {"side": 64, "overlap": 16}]}
     assert record["methods"][f"{MODEL} x2"]["weights_sha256"] == "12" * 32
 
 

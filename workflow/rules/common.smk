@@ -31,7 +31,7 @@ from srgrid.models.entry import Entry
 from srgrid.models.find import locate
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE, COMPUTED
-from srgrid.records import file_digest
+from srgrid.records import content_digest, file_digest
 
 # What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
 gc.freeze()
@@ -158,7 +158,13 @@ def given_digest(model, scale):
     if model not in config["weights"]:
         return ""
     files = or_stop(locate, weights_file(model, scale), int(scale)).files
-    return hashlib.sha256("".join(or_stop(file_digest, path) for path in files).encode()).hexdigest()
+    return hashlib.sha256("".join(or_stop(content_digest, path) for path in files).encode()).hexdigest()
+
+
+@functools.cache
+def reader(model, scale):
+    """The package that reads given weights which are not srgrid's own, with its version: another one upscales again."""
+    return or_stop(locate, weights_file(model, scale), int(scale)).reader if model in config["weights"] else ""
 
 
 def templates_digest():
@@ -173,6 +179,12 @@ def rgb_range(model):
     """The range of values that given weights compute in, where the config says it."""
     given = config["upscale"]["rgb_range"].get(model)
     return f"--rgb-range {given}" if given else ""
+
+
+def tile(model):
+    """The side of tiles, where the config asks for them."""
+    side = config["upscale"]["tile"].get(model)
+    return f"--tile {side}" if side else ""
 
 
 def warm_start(wildcards):

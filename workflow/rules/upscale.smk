@@ -17,7 +17,9 @@ rule upscale:
         kind="8bit",
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
+        reader=lambda w: reader(w.model, w.scale),
         rgb_range=lambda w: rgb_range(w.model),
+        tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
         model=lambda w: str(weights_file(w.model, w.scale) or w.model),
         device=COMPUTE["device"],
@@ -26,7 +28,7 @@ rule upscale:
     shell:
         "srgrid upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
         " --degradation {wildcards.degradation} --define {params.define:q} --kind {params.kind} --device {params.device}"
-        " --precision {params.precision} {params.ensemble} {params.rgb_range} --threads {threads} 2>&1 | tee {log}"
+        " --precision {params.precision} {params.ensemble} {params.rgb_range} {params.tile} --threads {threads} 2>&1 | tee {log}"
 
 
 # For protocols that never round the SR: float32, four times the size, kept only until it is scored.
@@ -41,7 +43,9 @@ use rule upscale as upscale_float with:
         kind="float",
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
+        reader=lambda w: reader(w.model, w.scale),
         rgb_range=lambda w: rgb_range(w.model),
+        tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
         model=lambda w: str(weights_file(w.model, w.scale) or w.model),
         device=COMPUTE["device"],

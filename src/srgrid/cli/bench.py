@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -13,6 +13,9 @@ from srgrid.cli.data import mirror_option
 from srgrid.cli.options import PATH, Words, example, pairs, settings_of
 from srgrid.configuration import Compute
 from srgrid.errors import SrgridError
+
+if TYPE_CHECKING:
+    from srgrid.bench import Benched
 
 
 @click.command(
@@ -76,6 +79,15 @@ def bench(
     )
     folders = {name: folder for name, folder in held.items() if folder}
     made = run(config, folders=folders, out=out, card=card, command=shlex.join(["srgrid", *sys.argv[1:]]))
+    _print(made, markdown, latex)
+    for path in filter(None, (out, card and card / "model_card.html")):
+        print(f"srgrid: {path} is written", file=sys.stderr)
+
+
+def _print(made: Benched, markdown: bool, latex: bool) -> None:
+    """The rows for a model card or a paper, if they are asked for; else the table."""
+    from srgrid.report.summary import text
+
     if markdown:
         from srgrid.report.card import render_grid
 
@@ -83,11 +95,7 @@ def bench(
     if latex:
         print(made.latex, end="")
     if not markdown and not latex:
-        from srgrid.report.summary import text
-
         print(text(made.data))
-    for path in filter(None, (out, card and card / "model_card.html")):
-        print(f"srgrid: {path} is written", file=sys.stderr)
 
 
 def _ranges(given: tuple[str, ...]) -> dict[str, int]:

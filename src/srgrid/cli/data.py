@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from srgrid.cli.options import PATH, config_option, example, scale
-from srgrid.files import keep_apart
+from srgrid.files import MANIFEST, keep_apart
 
 mirror_option = click.option(
     "--mirror", type=PATH, envvar="SRGRID_MIRROR", help="Folder laid out NAME/HR/*, used instead of downloads."
@@ -58,7 +58,7 @@ def data_verify(folder: Path, dataset: str | None, report: Path | None, define: 
 
     found = verify.verify_dir(folder, dataset, extra=define)
     if report:
-        keep_apart(report, *(folder / row.file for row in found.rows))
+        keep_apart(report, folder / MANIFEST, *(folder / row.file for row in found.rows))
         verify.write_report(found, report)
     for line in verify.lines(found):
         print(line)

@@ -77,9 +77,10 @@ def provenance(
 ) -> None:
     """Write down what made a run's results: versions, commit, config, hardware, digests."""
     from srgrid.provenance import write_provenance
+    from srgrid.records import TABLE_NAMES, TABLES
 
     used = {column: Path(path) for column, path in by_column(weights, "--weights").items()}
-    keep_apart(out, *inputs, *used.values())
+    keep_apart(out, *inputs, *used.values(), *(out.parent / name for name in (*TABLE_NAMES, TABLES)))
     write_provenance(out, config, list(inputs), used, missing, command)
 
 

@@ -16,7 +16,7 @@ from srgrid.files import keep_apart
 @click.argument("sr_dir", type=PATH, help="SR images.")
 @click.argument("hr_dir", type=PATH, help="HR images of the same names, or with one prefix and suffix less.")
 @scale
-@click.option("--protocol", default="rgb8", help="rgb8, luma8, super-image or one of --define.")
+@click.option("--protocol", default="rgb8", help="rgb8, luma8, literature, super-image or one of --define.")
 @click.option("--out", type=PATH, help="Write the rows and the mean as CSV.")
 @json_option("--cell", "JSON object, dataset, scale, method and protocol: write a cell for `grid`, no mean.")
 @config_option("--define")
@@ -65,10 +65,11 @@ def score(
 @config_option("--order")
 def grid(parts: tuple[Path, ...], out_dir: Path, order: dict[str, Any]) -> None:
     """Collect scores into scores.csv, and the grid and its confidence intervals from them alone."""
+    from srgrid.records import TABLE_NAMES, TABLES
     from srgrid.report.grid import make_grid
 
-    for name in ("scores.csv", "grid.csv", "intervals.csv"):
-        keep_apart(out_dir / name, *parts)
+    for name in (*TABLE_NAMES, TABLES):
+        keep_apart(out_dir / name, *parts, *(part.with_suffix(".json") for part in parts))
     make_grid(list(parts), out_dir, order or None)
 
 
@@ -79,10 +80,10 @@ def grid(parts: tuple[Path, ...], out_dir: Path, order: dict[str, Any]) -> None:
 )
 def audit(run_dir: Path, parts: tuple[Path, ...]) -> None:
     """Hold the grid against the published one, cell by cell, and measure what each protocol choice is worth."""
-    from srgrid.report.audit import write_audit
+    from srgrid.report.audit import AUDIT, write_audit
 
-    for name in ("audit.csv", "effects.csv", "columns.csv"):
-        keep_apart(run_dir / name, *parts)
+    for name in ("audit.csv", "effects.csv", "columns.csv", AUDIT):
+        keep_apart(run_dir / name, *parts, *(part.with_suffix(".json") for part in parts))
     write_audit(run_dir, list(parts))
 
 

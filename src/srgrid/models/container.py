@@ -1,7 +1,8 @@
 """Weights files of any make: what a file is, told by its content, and the tensors in it.
 
 A file is read once, whole: its digest is that of the bytes that were used. Pickles are loaded with weights_only: code
-in them never runs. Every size is held against the file's own before memory is asked for.
+in them never runs. Every size is held against the file's own before memory is asked for. Files that hold a network
+whole, ONNX and TorchScript, are told apart here, and read in `onnx.py` and `script.py`.
 """
 
 from __future__ import annotations
@@ -22,24 +23,13 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from srgrid.errors import SrgridError
+from srgrid.models.kinds import START, kind_of, look
 
 # Keys under which training programs keep the network's tensors, the running average first: it is what they publish.
 WRAPPERS = ("params_ema", "params", "state_dict", "model_state_dict", "model", "net", "generator")
 _DEPTH = 4
-
-_LOOKS = (
-    (b"\x89PNG", "a PNG image"),
-    (b"\xff\xd8\xff", "a JPEG image"),
-    (b"\x89HDF", "an HDF5 file, as Keras writes"),
-    (b"GGUF", "a GGUF file"),
-    (b"\x1f\x8b", "gzip-compressed: unpack it first"),
-    (b"\xfd7zXZ", "xz-compressed: unpack it first"),
-    (b"BZh", "bzip2-compressed: unpack it first"),
-    (b"version https://git-lfs", "a Git LFS pointer, not the file itself: run `git lfs pull`"),
-    (b"SRPACK", "a training pack of srgrid"),
-    (b"srgrid-checkpoint", "a checkpoint of a training state; give the weights that the training exported"),
-    (b"\x08", "an ONNX file"),
-)
+_EXPORTED = {"archive_format", "serialized_exported_program.json"}  # records of torch.export, by their names
+_MOST_CODE = 64 << 20  # bytes of TorchScript, unpacked
 
 
 @dataclass(frozen=True)
@@ -48,14 +38,15 @@ class Content:
 
     path: Path
     sha256: str  # of the file's bytes
-    kind: Literal["safetensors", "checkpoint"]
-    tensors: dict[str, Tensor]  # on the CPU
+    kind: Literal["safetensors", "checkpoint", "onnx", "script"]
+    tensors: dict[str, Tensor]  # on the CPU; none of a whole network
     metadata: dict[str, str]  # of safetensors
     taken: tuple[str, ...] = ()  # keys that a wrapped checkpoint was opened by, outermost first
+    raw: bytes = b""  # of a whole network
 
 
 def read(path: Path, what: str = "weights file") -> Content:
-    """Read a safetensors file or a PyTorch checkpoint, whatever its name.
+    """Read a safetensors file, a PyTorch checkpoint, an ONNX or a TorchScript file, whatever its name.
 
     Raises SrgridError, saying what the file is, if it is missing, torn, or something else.
     """
@@ -63,8 +54,8 @@ def read(path: Path, what: str = "weights file") -> Content:
         raise SrgridError(f"{path}: there is no such {what}")
     try:
         with path.open("rb") as file:
-            start = file.read(512)
-            kind = _kind(start)
+            start = file.read(START)
+            kind = kind_of(start)
             file.seek(0)
             raw = file.read() if kind else start
     except OSError as error:
@@ -73,31 +64,14 @@ def read(path: Path, what: str = "weights file") -> Content:
         raise SrgridError(f"{path}: too large for this machine's memory") from None
     if kind is None:
         raise SrgridError(
-            f"{path}: not a whole safetensors file or PyTorch checkpoint ({_look(start)}); fetch or train it again"
+            f"{path}: not a whole safetensors file or PyTorch checkpoint ({look(start)}); fetch or train it again"
         )
-    tensors, metadata, taken = _safetensors(path, raw) if kind == "safetensors" else _checkpoint(path, raw, kind)
-    _check_sizes(path, tensors, len(raw))
     digest = hashlib.sha256(raw).hexdigest()
+    if kind == "onnx" or (kind == "zip" and _check_zip(path, raw)):
+        return Content(path, digest, "onnx" if kind == "onnx" else "script", {}, {}, raw=raw)
+    tensors, metadata, taken = _safetensors(path, raw) if kind == "safetensors" else _checkpoint(path, raw)
+    check_sizes(path, tensors, len(raw))
     return Content(path, digest, "safetensors" if kind == "safetensors" else "checkpoint", tensors, metadata, taken)
-
-
-def _kind(start: bytes) -> str | None:
-    if start[8:9] == b"{":
-        return "safetensors"
-    if start[:4] == b"PK\x03\x04":
-        return "zip"
-    return "pickle" if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05") else None
-
-
-def _look(start: bytes) -> str:
-    """What a file that is no weights file looks like."""
-    if not start:
-        return "it is empty"
-    if start[257:262] == b"ustar":
-        return "it looks like a tar archive: unpack it first"
-    if start.lstrip()[:1] == b"<":
-        return "it looks like a web page: the download went wrong"
-    return next((f"it looks like {what}" for magic, what in _LOOKS if start.startswith(magic)), "unknown content")
 
 
 def _safetensors(path: Path, raw: bytes) -> tuple[dict[str, Tensor], dict[str, str], tuple[str, ...]]:
@@ -110,9 +84,7 @@ def _safetensors(path: Path, raw: bytes) -> tuple[dict[str, Tensor], dict[str, s
     return tensors, dict(metadata), ()
 
 
-def _checkpoint(path: Path, raw: bytes, kind: str) -> tuple[dict[str, Tensor], dict[str, str], tuple[str, ...]]:
-    if kind == "zip":
-        _check_zip(path, raw)
+def _checkpoint(path: Path, raw: bytes) -> tuple[dict[str, Tensor], dict[str, str], tuple[str, ...]]:
     try:
         content = torch.load(io.BytesIO(raw), map_location="cpu", weights_only=True)
     except Exception as error:  # a hostile pickle makes the unpickler raise anything: KeyError, struct.error, ...
@@ -126,19 +98,34 @@ def _checkpoint(path: Path, raw: bytes, kind: str) -> tuple[dict[str, Tensor], d
     return found[1], {}, found[0]
 
 
-def _check_zip(path: Path, raw: bytes) -> None:
-    """torch.save stores what it writes: a record that is compressed, or larger than the file, would fill memory."""
+def _check_zip(path: Path, raw: bytes) -> bool:
+    """Whether a zip file is a TorchScript program, not a checkpoint. Raises SrgridError if it is neither.
+
+    torch.save stores what it writes, and torch.jit.save all but its code: a record that is compressed, or larger than
+    the file, would fill memory.
+    """
     try:
         records = zipfile.ZipFile(io.BytesIO(raw)).infolist()
     except Exception as error:  # zipfile raises anything from NotImplementedError to struct.error on damaged bytes
         raise SrgridError(f"{path}: torn zip file ({_short(error)}); fetch it again") from None
     names = {record.filename.rpartition("/")[2] for record in records}
-    if "constants.pkl" in names or "data.pkl" not in names:
-        what = "a TorchScript program" if "constants.pkl" in names else "a zip file without PyTorch's data.pkl"
-        raise SrgridError(f"{path}: {what}, not a checkpoint; give a file saved from model.state_dict()")
-    stored = all(record.compress_type == zipfile.ZIP_STORED for record in records)
-    if not stored or sum(record.file_size for record in records) > len(raw):
+    if names & _EXPORTED:
+        raise SrgridError(
+            f"{path}: a program of torch.export (.pt2), which could run code as it is read, and is refused; export it"
+            " as ONNX, or give a Python entry"
+        )
+    if "data.pkl" not in names:
+        raise SrgridError(
+            f"{path}: a zip file without PyTorch's data.pkl, not a checkpoint; give a file saved from"
+            " model.state_dict()"
+        )
+    script = "constants.pkl" in names
+    code = [record for record in records if script and "/code/" in record.filename]
+    rest = [record for record in records if record not in code]
+    stored = all(record.compress_type == zipfile.ZIP_STORED for record in rest)
+    if not stored or sum(r.file_size for r in rest) > len(raw) or sum(r.file_size for r in code) > _MOST_CODE:
         raise SrgridError(f"{path}: its records are compressed, which torch.save never does; save the weights anew")
+    return script
 
 
 def _why_not(error: Exception) -> str:
@@ -169,7 +156,7 @@ def _inside(content: Any) -> str:
     return ", ".join(str(key)[:40] for key in list(content)[:5]) or "nothing"
 
 
-def _check_sizes(path: Path, tensors: dict[str, Tensor], size: int) -> None:
+def check_sizes(path: Path, tensors: dict[str, Tensor], size: int) -> None:
     """Raise SrgridError for tensors that are not plain arrays of numbers, or that take more memory than the file has.
 
     A pickle can describe a tensor of any shape over one stored number, and a million tensors over the same.

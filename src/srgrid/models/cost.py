@@ -27,8 +27,10 @@ from torch.utils.flop_counter import FlopCounterMode, flop_registry
 
 from srgrid.clock import peak_growth, times
 from srgrid.environment import cpu_name
+from srgrid.errors import SrgridError
 from srgrid.models.guest import Guest, OfImages, reason
 from srgrid.models.network import Network
+from srgrid.models.patchwork import Patchwork
 from srgrid.models.run import answer, autocast, computed_in, padded, require_finite
 from srgrid.settings import Precision
 
@@ -54,9 +56,11 @@ class Counted:
 
 @dataclass(frozen=True)
 class Measured:
-    """seconds: of each repeat. memory: bytes at the highest; None if the system does not tell."""
+    """seconds: of each repeat. size: width and height of LR. memory: bytes at the highest; None if the system does not
+    tell."""
 
     seconds: list[float]
+    size: tuple[int, int]
     memory: int | None
     device: str
     precision: str
@@ -73,13 +77,16 @@ def count(network: Network, output: tuple[int, int] = OUTPUT) -> Counted:
         note = "a function of images, no nn.Module: what it computes cannot be counted"
         return Counted(None, None, None, width, height, note)
     parameters = network.parameters
+    if network.fixed:
+        note = f"operations not counted: the network takes {network.fixed[1]} x {network.fixed[0]} pixels alone"
+        return Counted(parameters or None, None, None, width, height, note)
     watch = _Watch()
     try:
         with _no_content(), watch, FlopCounterMode(display=False) as counter:
-            network.module(padded(torch.empty(1, 3, height, width), network.multiple_of))
+            network.module(padded(torch.empty(1, 3, height, width), network, Patchwork()))
     except Exception as error:
         with torch.inference_mode():
-            answer(network, torch.rand(1, 3, _TRIED, _TRIED))
+            answer(network, torch.rand(1, 3, _TRIED, _TRIED), Patchwork())
         cause = reason(error.__cause__ or error)
         note = f"operations not counted: the network cannot be run without content ({cause})"
         return Counted(parameters or None, None, None, width, height, note)
@@ -124,16 +131,24 @@ def measure(
 ) -> Measured:
     """Seconds and memory of a network's answer to one LR image of noise, width x height, that lies on its device.
 
+    A network that takes one size alone is given that size; one without exact tiles has to fit into memory whole.
     Reading, writing and copying to the device are left out. The first `warmup` answers are not timed. Times are CUDA's
     own on a GPU. Memory is that of the first answer: on a GPU all that is allocated, weights included; on a CPU what
     this process grew by, weights not included, which has to be a fresh one (see `srgrid.clock.peak_growth`).
     name: what messages call it. Raises SrgridError if memory runs out or the answer is not finite.
     """
     device, used = network.device, computed_in(network, network.device, precision)
+    size = (network.fixed[1], network.fixed[0]) if network.fixed else size
+    cuts = Patchwork()
     x = torch.rand(1, 3, size[1], size[0], generator=torch.Generator().manual_seed(0)).to(device)
 
     def run() -> Tensor:
-        return answer(network, x)
+        out = answer(network, x, cuts)
+        if cuts.used:
+            raise SrgridError(
+                f"{name}: not enough memory for {size[0]} x {size[1]} pixels at once; take a smaller size"
+            )
+        return out
 
     with torch.inference_mode(), autocast(network, device, used):
         out, memory = (_cuda_peak if device.type == "cuda" else peak_growth)(run)
@@ -143,7 +158,7 @@ def measure(
             run()
         seconds = _cuda_times(run, repeats) if device.type == "cuda" else times(run, repeats)
     shown = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
-    return Measured(seconds, memory, shown, used)
+    return Measured(seconds, size, memory, shown, used)
 
 
 def _cuda_peak(run: Callable[[], Tensor]) -> tuple[Tensor, int | None]:

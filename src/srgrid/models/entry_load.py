@@ -20,7 +20,7 @@ from srgrid.models.devices import out_of_memory
 from srgrid.models.entry import Declared, Entry
 from srgrid.models.guest import Guest, OfImages, reason
 from srgrid.models.network import Network
-from srgrid.records import file_digest
+from srgrid.records import content_digest, file_digest
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def load_entry(entry: Entry, scale: int, rgb_range: float | None = None) -> Netw
         if rgb_range is not None and declared.rgb_range not in (None, rgb_range):
             raise SrgridError(f"{where}: declares values in 0..{declared.rgb_range:g}; leave rgb_range out")
         made = _call(factory, (scale, *([entry.weights] if entry.weights else [])), where)
-    weights = file_digest(entry.weights) if entry.weights and Path(entry.weights).is_file() else None
+    weights = content_digest(entry.weights) if entry.weights else None
     given_range = declared.rgb_range or rgb_range or 1.0
     config = EntryConfig(scale, entry.name, digest, weights, float(given_range), declared.multiple_of)
     network = _network(made, config, where)

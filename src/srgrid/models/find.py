@@ -1,4 +1,4 @@
-"""Where a model is: a name, a weights file, a folder, an entry or a hub id, told without reading a tensor or torch."""
+"""Where a model is: a name, a file, a folder, an entry or a hub id, told without reading a tensor or torch."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from srgrid.code import version
 from srgrid.errors import SrgridError
 from srgrid.models.entry import Entry
+from srgrid.models.kinds import START, kind_of
 from srgrid.models.record import WeightsRecord
 from srgrid.networks import names
 
@@ -17,7 +19,7 @@ WEIGHTS, CONFIG = "model.safetensors", "config.json"
 """What a hub's repository calls them."""
 
 # A name that ends so means a file, even if it is not there.
-_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar")
+_SUFFIXES = (".safetensors", ".pt", ".pth", ".ckpt", ".bin", ".tar", ".onnx", ".pt2")
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,18 @@ class Located:
     def shown(self) -> str:
         """What a manifest calls it: no folders, which differ from machine to machine."""
         return self.entry.name if self.entry else Path(self.source).name
+
+    @property
+    def reader(self) -> str:
+        """The package, with its version, that reads the file in our stead or may have to; empty if none does.
+
+        Another version of it may make another network of the same file.
+        """
+        if self.file is None or self.entry or self.record():
+            return ""
+        with self.file.open("rb") as file:
+            package = "onnxruntime" if kind_of(file.read(START)) == "onnx" else "spandrel"
+        return f"{package} {version(package)}"
 
     def record(self) -> WeightsRecord | None:
         """What the file says of itself, if it is one of srgrid's own; read anew each time.
@@ -68,9 +82,9 @@ def folder() -> Path:
 def locate(source: str | Path, scale: int | None = None) -> Located:
     """Which files a model is read from. Looks at names of files alone; nothing is fetched.
 
-    source: a name (`srgrid.networks.names()`), a weights file of ours or of another project, a local folder with
-    `model.safetensors` or super-image's `pytorch_model_<scale>x.pt`, a Python entry (`srgrid.models.entry`), or a hub
-    id.
+    source: a name (`srgrid.networks.names()`), a weights file of ours or of another project, an ONNX or a TorchScript
+    file, a local folder with `model.safetensors` or super-image's `pytorch_model_<scale>x.pt`, a Python entry
+    (`srgrid.models.entry`), or a hub id.
     scale: which file is meant, of a name or of super-image's folder (4 if it is not said).
     Raises SrgridError if it is none of these, or there is no such file.
     """

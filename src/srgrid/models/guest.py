@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srgrid.errors import SrgridError
-from srgrid.models.devices import out_of_memory
+from srgrid.models.devices import bounded_memory, out_of_memory
 
 
 class Guest(nn.Module):
@@ -58,14 +58,15 @@ class Guest(nn.Module):
 
     def _run(self, x: Tensor) -> Any:
         try:
-            return self.inner(x)
+            with bounded_memory(x.device):
+                return self.inner(x)
         except SrgridError:
             raise
         except Exception as error:
             if out_of_memory(error):
-                raise
+                raise MemoryError(str(error)) from error  # of onnxruntime, it is none
             raise SrgridError(
-                f"{self.name}: its network failed on an input of {_shape(x)}: {reason(error)}; mend it, or declare what"
+                f"{self.name}: its network failed on an input of {sides(x)}: {reason(error)}; mend it, or declare what"
                 " it needs"
             ) from error
 
@@ -75,7 +76,7 @@ class Guest(nn.Module):
             raise SrgridError(f"{self.name}: its network answered with a {type(out).__name__}, not with a tensor")
         if tuple(out.shape) != wanted:
             raise SrgridError(
-                f"{self.name}: its network answered {_shape(x)} with {_shape(out)}, where scale {self.scale} makes"
+                f"{self.name}: its network answered {sides(x)} with {sides(out)}, where scale {self.scale} makes"
                 f" {' x '.join(map(str, wanted))}; is it made for another scale?"
             )
         return out
@@ -106,5 +107,6 @@ def reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
 
 
-def _shape(x: Tensor) -> str:
+def sides(x: Tensor) -> str:
+    """The shape of a tensor, as messages say it."""
     return " x ".join(map(str, x.shape))

@@ -14,11 +14,15 @@ from srgrid.models.find import Located, locate
 from srgrid.models.foreign import UnknownNetworkError, recognise
 from srgrid.models.hub import fetch
 from srgrid.models.network import Network
+from srgrid.models.onnx import load_onnx
 from srgrid.models.record import HEADER, WeightsRecord
+from srgrid.models.script import load_script
 from srgrid.models.weights import fill
 from srgrid.models.zoo import load_zoo
 from srgrid.networks import ARCHITECTURES, config_of
 from srgrid.records import read_object
+
+_PROGRAMS = {"onnx": load_onnx, "script": load_script}  # files that hold a network whole
 
 
 def build(name: str, scale: int) -> Network:
@@ -48,6 +52,10 @@ def load(source: str | Path | Located, scale: int | None = 4, rgb_range: float |
     assert place.file is not None
     content = read(place.file)
     where, values, said = str(content.path), content.tensors, ""
+    if content.kind in _PROGRAMS:
+        network = _PROGRAMS[content.kind](content, rgb_range)
+        _require_scale(network.scale, scale, where)
+        return network
     if HEADER in content.metadata:
         record = WeightsRecord.of_header(content.metadata[HEADER], content.path)
         _require_range(record, rgb_range, where)

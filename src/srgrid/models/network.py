@@ -37,6 +37,7 @@ class Network:
     provenance: dict[str, Any] = field(default_factory=dict)  # how the weights came to be
     precisions: tuple[Computed, ...] = ("fp32", "bf16")  # it may compute in
     multiple_of: int = 1  # images are padded until height and width are multiples of it
+    fixed: tuple[int, int] | None = None  # the only height and width that it takes
     tiler: Tiler | None = None
     about: str = ""  # for the card
     licence: str | None = None  # None: unknown

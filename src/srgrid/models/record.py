@@ -13,6 +13,7 @@ from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.models.kinds import kind_of
 from srgrid.networks import ARCHITECTURES
 from srgrid.records import file_digest, read_object
 
@@ -124,7 +125,7 @@ def _metadata(path: Path) -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             start = file.read(9)
-            if start[8:] != b"{":
+            if kind_of(start) != "safetensors":
                 return {}
             length = int.from_bytes(start[:8], "little")
             if length > path.stat().st_size:

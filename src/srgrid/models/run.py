@@ -1,6 +1,7 @@
 """Running a network on one image or a batch: precision, self-ensemble, padding, memory.
 
-An image that does not fit into memory at once is worked on in tiles, where the network's architecture has a tiler.
+An image that does not fit into memory at once is worked on in tiles: exact ones where the network's architecture has a
+tiler, else by cutting the image up (`patchwork.py`), which is told.
 """
 
 from __future__ import annotations
@@ -19,11 +20,10 @@ from srgrid.errors import SrgridError
 from srgrid.images import check, from_pil
 from srgrid.models.architecture import Computed, Tiler
 from srgrid.models.devices import free_memory, has_native_bf16, out_of_memory
+from srgrid.models.patchwork import SMALLEST_TILE, Patchwork
 from srgrid.settings import Precision
 
 Float = npt.NDArray[np.float32]
-
-SMALLEST_TILE = 32
 
 
 class Runs(Protocol):
@@ -41,6 +41,8 @@ class Runs(Protocol):
     def precisions(self) -> tuple[Computed, ...]: ...
     @property
     def multiple_of(self) -> int: ...
+    @property
+    def fixed(self) -> tuple[int, int] | None: ...
     @property
     def tiler(self) -> Tiler | None: ...
 
@@ -72,10 +74,10 @@ def upscale_array(
 
     A grey image is given to the network as three equal channels, and the mean of its three answers is returned.
     tile: side of the tiles in LR pixels; None means the whole image at once, or the largest tiles that fit in memory.
+    Those of a network whose architecture has no tiler are not exact.
     ensemble: average over the 8 flips and quarter turns of the image (8 times the work).
     precision: "bf16", "fp32", or "auto": bf16 where the processor computes it natively and the network allows it.
-    Raises SrgridError for a wrong image, or if memory does not suffice even for the smallest tiles, or for the whole
-    image where the architecture has no tiler.
+    Raises SrgridError for a wrong image, or if memory does not suffice even for the smallest tiles.
     """
     return to_uint8(upscale_float(network, [image], tile, ensemble, precision)[0])
 
@@ -87,10 +89,12 @@ def upscale_float(
     ensemble: bool = False,
     precision: Precision = "auto",
     names: Sequence[str] = (),
+    patchwork: Patchwork | None = None,
 ) -> list[Float]:
     """As `upscale_array` for images of one size, as one batch; returns float32 in 0..255, clamped but not rounded.
 
-    names: what to call the images in messages. Raises NotFiniteError if the network's answer to one is not finite.
+    names: what to call the images in messages. patchwork: takes down the images that were cut up, by name. Raises
+    NotFiniteError if the network's answer to one is not finite.
     """
     for image in images:
         check(image)
@@ -98,14 +102,15 @@ def upscale_float(
             raise SrgridError(f"image: expected 1 or 3 channels, got {image.shape[2]}")
     if tile is not None and tile < SMALLEST_TILE:
         raise SrgridError(f"tile {tile}: the smallest tile is {SMALLEST_TILE} LR pixels")
-    if tile is not None and network.tiler is None:
-        raise SrgridError(f"tile {tile}: a {network.architecture} has no exact tiles; leave tile out")
     colour = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
     device = device_of(network.module)
     batch = torch.from_numpy(np.stack(colour)).to(device).permute(0, 3, 1, 2).float().div_(255)
+    cuts = Patchwork(tile)
     with torch.inference_mode(), autocast(network, device, precision):
-        out = _ensemble(network, batch, tile) if ensemble else answer(network, batch, tile)
+        out = _ensemble(network, batch, cuts) if ensemble else answer(network, batch, cuts)
         require_finite(out, names, network.scale, computed_in(network, device, precision))
+        if patchwork is not None:
+            patchwork.take_down(names, cuts)
         values = out.float().mul(255).clamp_(0, 255).permute(0, 2, 3, 1).cpu().numpy()
     return [sr if im.ndim == 3 else sr.mean(axis=2) for sr, im in zip(values, images, strict=True)]
 
@@ -160,43 +165,60 @@ def device_of(module: nn.Module) -> torch.device:
     return torch.device("cpu") if weight is None else weight.device
 
 
-def _ensemble(network: Runs, x: Tensor, tile: int | None) -> Tensor:
+def _ensemble(network: Runs, x: Tensor, cuts: Patchwork) -> Tensor:
     total: Tensor | None = None
     for turns in range(4):
         for flip in (False, True):
             turned = torch.rot90(x.flip(3) if flip else x, turns, (2, 3))
-            out = torch.rot90(answer(network, turned, tile), -turns, (2, 3))
+            out = torch.rot90(answer(network, turned, cuts), -turns, (2, 3))
             out = out.flip(3) if flip else out
             total = out if total is None else total + out
     assert total is not None
     return total / 8
 
 
-def answer(network: Runs, x: Tensor, tile: int | None = None) -> Tensor:
+def answer(network: Runs, x: Tensor, cuts: Patchwork) -> Tensor:
     """The network's answer to N x 3 x H x W: padded to the size that it wants, and cut back."""
     height, width = x.shape[2:]
-    x = padded(x, network.multiple_of).contiguous(memory_format=torch.channels_last)
-    out = _whole(network, x) if network.tiler is None else _tiled(network, network.tiler, x, tile)
+    x = padded(x, network, cuts).contiguous(memory_format=torch.channels_last)
+    out = _cut_up(network, x, cuts) if network.tiler is None else _tiled(network, network.tiler, x, cuts.asked)
     return out[:, :, : height * network.scale, : width * network.scale]
 
 
-def padded(x: Tensor, multiple: int) -> Tensor:
-    """The image mirrored at its lower and right edge until its sides are multiples; repeated where it is too small."""
+def padded(x: Tensor, network: Runs, cuts: Patchwork) -> Tensor:
+    """The image mirrored at its lower and right edge until its sides fit; repeated where it is too small for that.
+
+    Raises SrgridError for an image that is not of the network's only size, where no tiles are asked for.
+    """
     height, width = x.shape[2:]
-    below, right = -height % multiple, -width % multiple
+    if network.fixed and cuts.asked is None and (height, width) != network.fixed:
+        sides = f"{network.fixed[1]} x {network.fixed[0]}"
+        raise SrgridError(
+            f"image of {width} x {height} pixels: this network takes {sides} alone; export it with free height and"
+            f" width, or ask for tiles (--tile {max(network.fixed)}), which change its answer"
+        )
+    least = network.fixed or (0, 0)
+    below, right = (max(-n % network.multiple_of, side - n) for n, side in zip((height, width), least, strict=True))
     if not (below or right):
         return x
     return F.pad(x, (0, right, 0, below), "reflect" if below < height and right < width else "replicate")
 
 
-def _whole(network: Runs, x: Tensor) -> Tensor:
-    try:
-        out: Tensor = network.module(x)
-        return out
-    except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
-        if not out_of_memory(error):
-            raise
-    raise _too_large(x, f"and a {network.architecture} has no exact tiles; take a smaller image, or more memory")
+def _cut_up(network: Runs, x: Tensor, cuts: Patchwork) -> Tensor:
+    """The whole image (or tiles of the size asked for); smaller tiles each time memory runs out."""
+    while True:
+        try:
+            return cuts.run(network.module, x, network)
+        except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+        if x.is_cuda:
+            torch.cuda.empty_cache()
+        if len(x) > 1:
+            return torch.cat([_cut_up(network, image, cuts) for image in torch.split(x, 1)])
+        if not cuts.shrink(x, network):
+            tried = f"even in tiles of {cuts.allowed}" if cuts.allowed else "and it is too small for tiles"
+            raise _too_large(x, tried)
 
 
 def _tiled(network: Runs, tiler: Tiler, x: Tensor, tile: int | None) -> Tensor:

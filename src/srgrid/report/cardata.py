@@ -1,6 +1,6 @@
 """Everything a card shows, gathered from a run's tables: no image, model or training is touched."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,8 +44,8 @@ class CardData:
 
     `words`: what the config says of the card. `missing` gives a reason for every cell without scores; `left_out` the
     data sets and scales that are no part of the grid, with the reason. `made_by`: what made the SR images of each
-    "METHOD xSCALE", None of images given by hand. `protocols`: the fields of each. `datasets`, `degradations`: all that
-    are known, by name. `other_code`: what was made by other code than this.
+    "METHOD xSCALE", None of images given by hand. `tiles`: those that images were cut into, likewise. `protocols`: the
+    fields of each. `datasets`, `degradations`: all that are known, by name. `other_code`: what was made by other code.
     """
 
     title: str
@@ -61,6 +61,7 @@ class CardData:
     published: list[Published]
     provenance: dict[str, Any]
     made_by: Mapping[str, Mapping[str, Any] | None] = field(default_factory=dict)
+    tiles: Mapping[str, Sequence[Mapping[str, int]]] = field(default_factory=dict)
     protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     datasets: Mapping[str, Dataset] = field(default_factory=dict)
     degradations: Mapping[str, Degradation] = field(default_factory=dict)
@@ -119,6 +120,7 @@ def gather(
         missing=_missing(read["grid"], order, reasons),
         left_out=_left_out(reasons),
         made_by=tables["methods"],
+        tiles=tables.get("tiles", {}),
         protocols=tables["protocols"],
         other_code=other_code(tables, priced_by),
         published=[p for p in published() if p.dataset in order["dataset"] and p.scale in order["scale"]],

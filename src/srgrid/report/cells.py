@@ -16,7 +16,7 @@ from srgrid.records import CELL, check_files, flatten, read_record
 from srgrid.report.sources import sr_key
 from srgrid.report.tables import cells, read_scores, run_metrics
 
-_MAY_DIFFER = ("lr", "device", "kind", "degradation", "tile", "batch", "threads")
+_MAY_DIFFER = ("lr", "device", "kind", "degradation", "tile", "tiles", "batch", "threads")
 _SECTIONS = {
     "methods": "upscale again with one model and one code, then score",
     "lr": "make the LR images and what follows from them again",
@@ -121,6 +121,17 @@ def _difference(first: Any, second: Any) -> str:
 def _short(value: object) -> str:
     text = "none" if value is None else str(value)
     return text if len(text) <= 40 else f"{text[:12]}..."
+
+
+def cut_up(scored: Iterable[ScoredCell]) -> dict[str, list[dict[str, int]]]:
+    """The tiles that images of each "METHOD xSCALE" were computed in, where these are not exact: side and overlap."""
+    found: dict[str, set[tuple[int, int]]] = {}
+    for cell in scored:
+        made_by = cell.record["sr"]["made_by"] or {}
+        sizes = {(int(one["side"]), int(one["overlap"])) for one in made_by.get("tiles", {}).values()}
+        if sizes:
+            found.setdefault(f"{cell.record['cell']['method']} x{cell.record['cell']['scale']}", set()).update(sizes)
+    return {key: [{"side": s, "overlap": o} for s, o in sorted(sizes)] for key, sizes in sorted(found.items())}
 
 
 def devices(scored: Iterable[ScoredCell]) -> dict[str, list[str]]:

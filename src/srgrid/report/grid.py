@@ -12,7 +12,7 @@ from srgrid.files import staged_file
 from srgrid.metrics import PSNR_SSIM
 from srgrid.metrics.table import to_records
 from srgrid.records import TABLE_NAMES, TABLES, file_digest, write_record
-from srgrid.report.cells import check_agreement, devices, read_cells
+from srgrid.report.cells import check_agreement, cut_up, devices, read_cells
 from srgrid.report.intervals import intervals
 from srgrid.report.tables import (
     CELL,
@@ -50,7 +50,9 @@ def make_grid(parts: Sequence[Path], out_dir: Path, order: Order | None = None) 
     intervals(scores, out_dir / "intervals.csv", metrics)
     digests = {name: file_digest(out_dir / name) for name in TABLE_NAMES}
     made_of["code"]["grid"] = code_identity("srgrid.report.grid")
-    own = {"sha256": digests, "devices": devices(scored), "metrics": to_records(metrics)}
+    own: dict[str, Any] = {"sha256": digests, "devices": devices(scored), "metrics": to_records(metrics)}
+    if tiles := cut_up(scored):
+        own["tiles"] = tiles
     write_record(out_dir / TABLES, "tables", own | made_of)
 
 

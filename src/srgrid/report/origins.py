@@ -95,7 +95,8 @@ def _method_view(data: CardData, method: str) -> MethodView:
     made = [data.made_by[key] for key in keys if key in data.made_by]
     if own:
         files = ", ".join(f"{m.file} ({m.training.training_set or 'training set not recorded'})" for m in own)
-        return MethodView(method, " ".join(_once(map(_description, own))), files + _computed_in(made))
+        run = _computed_in(made) + _cut_up(tile for key in keys for tile in data.tiles.get(key, ()))
+        return MethodView(method, " ".join(_once(map(_description, own))), files + run)
     if any(made_by is None or made_by.get("step") == "sr" for made_by in made):
         return MethodView(method, f"{BY_HAND}.", BY_HAND)
     names = _once(str(made_by.get("model", UNKNOWN)) for made_by in made if made_by is not None)
@@ -123,6 +124,12 @@ def _computed_in(made: Iterable[Mapping[str, Any] | None]) -> str:
     precisions = _once(str(made_by["precision"]) for made_by in known if "precision" in made_by)
     ensemble = "; x8 self-ensemble" if any(made_by.get("ensemble") for made_by in known) else ""
     return (f"; upscaled in {' and '.join(precisions)}" if precisions else "") + ensemble
+
+
+def _cut_up(tiles: Iterable[Mapping[str, int]]) -> str:
+    """That images were cut up before the network, with which tiles."""
+    sizes = _once(f"{tile['side']} with overlap {tile['overlap']}" for tile in tiles)
+    return f"; computed in tiles of {' and '.join(sizes)}: not the same as the whole image" if sizes else ""
 
 
 def descriptions(views: Iterable[MethodView]) -> dict[str, list[str]]:
