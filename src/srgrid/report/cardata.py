@@ -112,8 +112,6 @@ def gather(
     config, read = provenance["config"], _tables(run_dir, run_metrics(tables))
     order, reasons = _order(read["grid"], config), [*missing, *provenance["missing"]]
     said, (costs, priced_by) = _said(run_dir / "provenance.json", config), run_costs(run_dir, tables["methods"])
-    if costs:
-        read["downloads"][COSTS] = (run_dir / COSTS).read_text(encoding="utf-8")
     return CardData(
         title=title or said["words"].title or str(config.get("run") or run_dir.name),
         order=order,
@@ -152,7 +150,8 @@ def _tables(run_dir: Path, metrics: list[Metric]) -> dict[str, Any]:
     scores, grid = read_scores(run_dir / "scores.csv", metrics), read_grid(run_dir / "grid.csv", metrics)
     check_fresh(scores, grid, metrics, run_dir / "grid.csv")
     intervals = read_intervals(run_dir / "intervals.csv", grid, metrics)
-    downloads = {name: (run_dir / name).read_text(encoding="utf-8") for name in ("grid.csv", "scores.csv")}
+    names = [name for name in ("grid.csv", "scores.csv", COSTS) if (run_dir / name).exists()]
+    downloads = {name: (run_dir / name).read_text(encoding="utf-8") for name in names}
     return {"metrics": metrics, "scores": scores, "grid": grid, "intervals": intervals, "downloads": downloads}
 
 
