@@ -26,6 +26,7 @@ from PIL import Image
 from skimage import data as photographs
 
 from srgrid import config, files, images, metrics, protocols, provenance, records, scoring
+from srgrid.cost import Cost, Priced
 from srgrid.data import archive, digests, registry, verify
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
@@ -35,9 +36,11 @@ from srgrid.models.record import WeightsRecord
 from srgrid.networks import RcanConfig
 from srgrid.report import cardata, cells, curves, published
 from srgrid.report.card import build_card
+from srgrid.report.costs import cost_table, read_costs, write_costs
 from srgrid.report.grid import collect
 from srgrid.report.grid import grid as average
 from srgrid.report.intervals import intervals
+from srgrid.settings import Costs
 from srgrid.train import checkpoint, log, recipe
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -438,6 +441,19 @@ def render(file: Path) -> None:
     build_card(next(parent for parent in file.parents if parent.name == "run"))
 
 
+def table_of_costs(room: Path) -> list[Path]:
+    """A row that is counted, and one that is measured."""
+    size = {"counted_at": "320x180", "measured_at": "256x256", "repeats": 10, "memory_bytes": 1 << 20, "threads": 2}
+    seconds = {"seconds": 0.125, "seconds_low": 0.1, "seconds_high": 0.15, "score": 7.389}
+    network = Cost("net", 4, 5, 6, 7, device="a card", precision="fp32", torch="2", **size, **seconds)
+    write_costs(room / "costs.csv", [Priced(Cost("bicubic", 4, 0, note="no network")), Priced(network)], Costs())
+    return [room / "costs.csv"]
+
+
+def costs_as_printed(file: Path) -> None:
+    cost_table(read_costs(file))
+
+
 def tables(file: Path) -> None:
     """scores.csv to grid.csv to intervals.csv."""
     average(file, file.with_name("again.csv"))
@@ -517,6 +533,7 @@ READERS = [
     Reader("scores", run_files("scores.csv"), TEXT, tables, ("scores",), count=8),
     Reader("tables of a run", run_files("scores.csv", "grid.csv", "intervals.csv"), TEXT, gather, (".csv",), count=30),
     Reader("records of a run", RECORDS, (*TEXT, *[sealed_tree] * 9), render, (".json", "preview", "grid.csv"), count=8),
+    Reader("costs", table_of_costs, TEXT, costs_as_printed, ("costs",), count=150),
     Reader("published values", published_file, (*TEXT, mutate.yaml_tree), read_published, ("published",), count=40),
     Reader("names of files", names_of_files, TEXT, hostile_names, ("named",), count=20),
 ]
