@@ -294,6 +294,17 @@ def test_26_a_tar_does_not_end_at_a_damaged_header(tmp_path: Path, packed_images
         extract(tmp_path / "x", tmp_path / "room")
 
 
+def test_26_an_image_longer_than_its_entry_says_is_refused(tmp_path: Path) -> None:
+    whole = bytearray(KINDS["zip bzip2"]({"a.png": bytes(1000)}))
+    size = whole.index(b"PK\x01\x02") + 24
+    assert whole[size : size + 4] == (1000).to_bytes(4, "little")
+    whole[size : size + 4] = (10).to_bytes(4, "little")
+    (tmp_path / "x").write_bytes(whole)
+    (tmp_path / "room").mkdir()
+    with pytest.raises(SrgridError, match=r"x: a\.png is longer than declared; not unpacked"):
+        extract(tmp_path / "x", tmp_path / "room")
+
+
 @pytest.mark.parametrize("kind", ["tar.xz", "zip bzip2", "zip lzma"])
 def test_26_the_next_host_is_asked_and_the_cache_keeps_nothing_damaged(
     tmp_path: Path,

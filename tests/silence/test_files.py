@@ -349,6 +349,20 @@ def test_17_weights_that_cannot_be_written_are_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_17_a_checkpoint_without_room_is_named_and_the_older_ones_stay(tmp_path):
+    import torch
+
+    from srgrid.train.checkpoint import State
+
+    state = State(tmp_path, {})
+    state.save({"step": 1, "model": {"w": torch.zeros(10)}})
+    before = content(tmp_path)
+    named = r"step-000000002\.ckpt: cannot write the checkpoint \(File too large\); free some space"
+    with no_room(100), pytest.raises(SrgridError, match=named):
+        state.save({"step": 2, "model": {"w": torch.zeros(1000)}})
+    assert content(tmp_path) == before
+
+
 def test_17_a_place_that_cannot_be_is_named(hr, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     for command in (["lr", hr, tmp_path / "file/LR"], ["pack", hr, "--out", tmp_path / "file/x.srpack"]):
