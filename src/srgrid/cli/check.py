@@ -19,7 +19,7 @@ from srgrid.errors import SrgridError
     cls=Words,
     epilog=example(
         'srgrid check "32.63/0.9002" --sr SR_DIR --dataset Set5 --scale 4',
-        "srgrid check table.md --model mine=net.py:make --sr theirs=SR/{dataset}/x{scale}",
+        "srgrid check table.md --model mine=net.py:make \\\n    --sr theirs=SR/{dataset}/x{scale}",
     ),
 )
 @click.argument("claim", help='PSNR/SSIM as printed, "32.63/0.9002"; or a table, .md, .csv or .tex.')
