@@ -388,15 +388,15 @@ def test_17_an_unreadable_folder_is_bad_input_not_an_internal_error(hr, tmp_path
 def test_17_standard_output_that_is_gone_or_full(hr, sr):
     command = [sys.executable, "-m", "srgrid", "score", str(sr), str(hr), "--scale", "2"]
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
-    told = {"check": False, "stderr": subprocess.PIPE, "text": True, "timeout": 60, "env": buffered}
+    told = {"stderr": subprocess.PIPE, "text": True, "timeout": 60, "env": buffered}
     read_end, write_end = os.pipe()
     os.close(read_end)
-    gone = subprocess.run(command, stdout=write_end, **told)
+    gone = subprocess.run(command, check=False, stdout=write_end, **told)
     os.close(write_end)
     assert gone.returncode == 1
     assert "rror" not in gone.stderr
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, stdout=full, **told)
+        done = subprocess.run(command, check=False, stdout=full, **told)
     assert done.returncode == 2
     assert "srgrid: error: standard output: No space left on device" in done.stderr
     assert "Exception" not in done.stderr
