@@ -670,6 +670,7 @@ def test_29_the_cards_command_is_quoted_for_a_shell(run, path):
     edit_record(run / "provenance.json", lambda r: r["weights"][f"{MODEL} x2"].update(path=path))
     text = render_markdown(gather(run))
     block = re.search(r"^(`{3,})bash\npip install \.\n(srgrid upscale.*?)\n\1$", text, re.M | re.S)[2]
+    assert len(block.splitlines()) == 1
     words = subprocess.run(
         ["bash", "-c", f"srgrid() {{ printf '%s\\0' \"$@\"; }}; {block}"], capture_output=True, check=True
     )
