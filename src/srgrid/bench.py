@@ -27,7 +27,7 @@ from srgrid.given import Affixes, folder_of, take
 from srgrid.metrics import get_metrics
 from srgrid.networks import names as model_names
 from srgrid.progress import leaving_out
-from srgrid.protocols import Protocol, get_protocol
+from srgrid.protocols import Protocol, get_protocol, protocols
 from srgrid.records import TABLE_NAMES, TABLES
 from srgrid.settings import Kind
 from srgrid.upscale import Options, upscale_dir
@@ -122,7 +122,8 @@ class _Run:
     @cached_property
     def protocols(self) -> list[Protocol]:
         """In their order; the first is the headline."""
-        return [get_protocol(name) for name in self.config["protocols"]]
+        known = protocols(self.config["define_protocols"])
+        return [get_protocol(name, known) for name in self.config["protocols"]]
 
     def dataset(self, name: str) -> registry.Dataset:
         """The registry's entry, or that of a folder of the mirror."""

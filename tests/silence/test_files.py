@@ -33,6 +33,7 @@ from srgrid.report.previews import previews
 from srgrid.report.selection import Selection
 from srgrid.report.sources import CellImages, load_pair, open_folders
 from srgrid.scoring import score_dirs
+from srgrid.signals import Signalled, raise_when_stopped
 from srgrid.upscale import Options, upscale_dir, upscale_path
 
 OTHER_PIXELS = r"coffee\.(png|npy): other pixels than when the folder was made; delete the folder and make it again"
@@ -349,6 +350,20 @@ def test_17_weights_that_cannot_be_written_are_named(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_17_a_checkpoint_without_room_is_named_and_the_older_ones_stay(tmp_path):
+    import torch
+
+    from srgrid.train.checkpoint import State
+
+    state = State(tmp_path, {})
+    state.save({"step": 1, "model": {"w": torch.zeros(10)}})
+    before = content(tmp_path)
+    named = r"step-000000002\.ckpt: cannot write the checkpoint \(File too large\); free some space"
+    with no_room(100), pytest.raises(SrgridError, match=named):
+        state.save({"step": 2, "model": {"w": torch.zeros(1000)}})
+    assert content(tmp_path) == before
+
+
 def test_17_a_place_that_cannot_be_is_named(hr, tmp_path, monkeypatch):
     (tmp_path / "file").write_text("in the way")
     for command in (["lr", hr, tmp_path / "file/LR"], ["pack", hr, "--out", tmp_path / "file/x.srpack"]):
@@ -372,14 +387,16 @@ def test_17_an_unreadable_folder_is_bad_input_not_an_internal_error(hr, tmp_path
 
 def test_17_standard_output_that_is_gone_or_full(hr, sr):
     command = [sys.executable, "-m", "srgrid", "score", str(sr), str(hr), "--scale", "2"]
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    told = {"stderr": subprocess.PIPE, "text": True, "timeout": 60, "env": buffered}
     read_end, write_end = os.pipe()
     os.close(read_end)
-    gone = subprocess.run(command, check=False, stdout=write_end, stderr=subprocess.PIPE, text=True, timeout=60)
+    gone = subprocess.run(command, check=False, stdout=write_end, **told)
     os.close(write_end)
     assert gone.returncode == 1
     assert "rror" not in gone.stderr
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(command, check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        done = subprocess.run(command, check=False, stdout=full, **told)
     assert done.returncode == 2
     assert "srgrid: error: standard output: No space left on device" in done.stderr
     assert "Exception" not in done.stderr
@@ -437,6 +454,25 @@ def test_28_a_stopped_step_cleans_up(hr, tmp_path, signum):
     assert said.lstrip("\n") == f"srgrid: {told}; nothing half-written is left\n"
     assert content(tmp_path) == before
     assert sorted(p.name for p in tmp_path.iterdir()) == ["HR", "made"]
+
+
+def test_28_an_ignored_signal_stays_ignored_and_a_second_one_breaks_no_cleaning_up():
+    cleaned = False
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        raise_when_stopped()
+        signal.raise_signal(signal.SIGHUP)
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        except Signalled as stopped:
+            signal.raise_signal(signal.SIGTERM)
+            cleaned = stopped.exit_status == 128 + signal.SIGTERM
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+    assert cleaned
 
 
 def test_28_a_later_run_sweeps_what_a_killed_one_left(hr, tmp_path, monkeypatch):

@@ -612,6 +612,24 @@ def test_29_every_damaged_file_ends_in_a_message_that_names_it(run, name):
     assert len(messages) >= (3 if name.endswith("log.jsonl") else len(tried) - 2)  # but for a line's end more
 
 
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("tables.json", "methods"),
+        ("provenance.json", "outputs"),
+        ("figures/x2.json", "images"),
+        ("previews/x2/previews.json", "sha256"),
+    ],
+)
+def test_29_a_sealed_record_of_another_shape_ends_in_a_message(run, name, key):
+    edit_record(run / name, lambda record: record.pop(key))
+    with pytest.raises(SrgridError, match=rf"{Path(name).name}: top level: '{key}' is a required property; "):
+        gather(run)
+    edit_record(run / name, lambda record: record.update({key: 3}))
+    with pytest.raises(SrgridError, match=rf"{Path(name).name}: {key}: 3 is not of type "):
+        gather(run)
+
+
 def test_29_a_log_with_odd_lines_ends_in_a_message(tmp_path):
     good = b'{"step": 1, "loss": 0.5}\n'
     log = tmp_path / "m_x2/log.jsonl"
@@ -652,6 +670,7 @@ def test_29_the_cards_command_is_quoted_for_a_shell(run, path):
     edit_record(run / "provenance.json", lambda r: r["weights"][f"{MODEL} x2"].update(path=path))
     text = render_markdown(gather(run))
     block = re.search(r"^(`{3,})bash\npip install \.\n(srgrid upscale.*?)\n\1$", text, re.M | re.S)[2]
+    assert len(block.splitlines()) == 1
     words = subprocess.run(
         ["bash", "-c", f"srgrid() {{ printf '%s\\0' \"$@\"; }}; {block}"], capture_output=True, check=True
     )
