@@ -75,6 +75,7 @@ LAYERS = {
     "srgrid.plan": 4,
     "srgrid.columns": 4,
     "srgrid.bench": 4,
+    "srgrid.check": 4,
     "srgrid.cli": 5,
     "srgrid.__main__": 5,
 }
