@@ -83,7 +83,7 @@ def test_filters_show_the_rows_and_columns_asked_for(page: Page) -> None:
 
 def test_the_grid_sorts_by_a_method_best_first_and_missing_last(page: Page) -> None:
     page.select_option("#f-protocol", "")
-    head = page.get_by_role("columnheader", name=MODEL)
+    head = page.locator("#grid-table").get_by_role("columnheader", name=MODEL)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     values = column(page, 6)
@@ -101,7 +101,7 @@ def test_a_headline_of_which_less_is_better(browser: Browser, tmp_path: Path) ->
     build_card(tmp_path)
     opened = Watched(browser, tmp_path / "model_card.html")
     page = opened.page
-    head = page.get_by_role("columnheader", name=MODEL)
+    head = page.locator("#grid-table").get_by_role("columnheader", name=MODEL)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"  # best first
     values = [float(value.split(" ")[0]) for value in column(page, 6)]

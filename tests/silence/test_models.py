@@ -496,7 +496,7 @@ def _saved(content):
         (b"\x1f\x8b\x08\x00", "gzip-compressed"),
         (b"srgrid-checkpoint 1 abc", "a training state"),
         (_zip(a_npy=b"x"), r"a zip file without PyTorch's data\.pkl"),
-        (_zip(constants_pkl=b"x", data_pkl=b"x"), "a TorchScript program"),
+        (_zip(constants_pkl=b"x", data_pkl=b"x"), "no TorchScript that torch can read"),
         (_saved(_rcan("bam"))[:2000], "torn zip file"),
         (pickle.dumps({"a": 1}), "torn, or holds more than plain tensors"),
         (_saved([1, 2]), "it holds one list"),
