@@ -1,9 +1,11 @@
-"""Columns that no network makes: interpolators, and finished SR images of another program."""
+"""Columns of every kind: interpolators, finished SR images of another program, an ONNX file."""
 
+import os
 import shutil
 
 import numpy as np
-from running import bench, planned, read, run
+import pytest
+from running import ROOT, bench, planned, read, run
 
 from srgrid import images
 from srgrid.data.fetch import fetch
@@ -70,3 +72,38 @@ def test_costs_of_every_kind_of_column(finished, tmp_path):
     assert "which has 7.389; lower is better" in (results / "model_card.md").read_text()
     for name in ("grid.csv", "scores.csv", "intervals.csv"):
         assert (results / name).read_bytes() == (finished / "results/tiny" / name).read_bytes()
+
+
+def test_an_onnx_file_is_a_column_and_another_onnxruntime_makes_it_again(tmp_path, monkeypatch):
+    """To the finished card, which tells of the tiles that the config asks for."""
+    pytest.importorskip("onnxruntime", reason="pip install srgrid[onnx]")
+    pytest.importorskip("onnx")
+    monkeypatch.syspath_prepend(ROOT / "tests/models")
+    import graphs
+
+    graphs.onnx_file(tmp_path / "net_x2.onnx")
+    changes = {
+        "methods": ["bicubic", "mine"],
+        "scales": [2],
+        "protocols": ["rgb8"],
+        "weights": {"mine": "net_x{scale}.onnx"},
+        "upscale": {"tile": {"mine": 64}},
+        "audit": False,
+        "figures": {"images": 1},
+    }
+    done = run(tmp_path, changes=changes)
+    assert done.returncode == 0, done.stderr
+    results = tmp_path / "results/tiny"
+    card = (results / "model_card.md").read_text()
+    assert "computed in tiles of 64 with overlap 16: not the same as the whole image" in card
+    assert "A network of another program, kept whole in an ONNX file." in card
+    made_by = read_manifest(results / "SR/mine/matlab-8bit/sample/x2")["made_by"]
+    assert made_by["config"]["read_by"].startswith("onnxruntime ")
+    assert len(made_by["tiles"]) == len(list((results / "SR/mine/matlab-8bit/sample/x2").glob("*.png")))
+    assert planned(tmp_path, changes=changes) == {}
+    other = tmp_path / "packages/onnxruntime-99.0.dist-info"
+    other.mkdir(parents=True)
+    (other / "METADATA").write_text("Metadata-Version: 2.1\nName: onnxruntime\nVersion: 99.0\n")
+    path = os.pathsep.join([str(other.parent), os.environ.get("PYTHONPATH", "")])
+    again = planned(tmp_path, changes=changes, PYTHONPATH=path)
+    assert (again["upscale"], again["score"]) == (1, 1)
