@@ -13,14 +13,8 @@ from srgrid.plan import BASELINE, COMPUTED
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")  # as in a config
 _SCALE = re.compile(r"[-_.](x([2-8]|\{scale\})|([2-8]|\{scale\})x)$", re.I)
-_SAYS_NOTHING = (
-    "model",
-    "pytorch_model",
-    "weights",
-    "checkpoint",
-    "best",
-    "last",
-)  # names of files in folders of names
+# Names of files in folders of names: they say nothing themselves.
+_SAYS_NOTHING = ("model", "pytorch_model", "weights", "checkpoint", "best", "last")
 
 
 @dataclass(frozen=True)

@@ -86,8 +86,8 @@ def costs(
     """The cost of every column, in their order.
 
     Each is measured in a process of its own, one after another. options: device, precision and threads are taken.
-    Raises SrgridError, naming the column, for a model
-    that cannot be loaded, fails, runs out of memory or gives no finite answer.
+    Raises SrgridError, naming the column, for a model that cannot be loaded, fails, runs out of memory or gives no
+    finite answer.
     """
     if not how.measure and how.baseline:
         raise SrgridError(f"baseline {how.baseline}: the score needs measured seconds; measure, or leave it out")

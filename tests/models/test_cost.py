@@ -162,7 +162,6 @@ def test_rlfn_has_the_activations_that_its_authors_print():
     assert (found.multiply_adds + activated) / 1e9 == pytest.approx(19.70, abs=0.005)
 
 
-@pytest.mark.skipif(not (EXAMPLES / "carn_m.py").exists(), reason="no examples/carn_m.py")
 @pytest.mark.parametrize(("scale", "giga"), [(2, 91.2), (3, 46.1), (4, 32.5)])
 def test_carn_m_has_its_papers_multiply_adds(scale, giga):
     """Ahn et al. 2018, who count x3 at 1280 / 3 pixels. Their 412 K are the weights of all three scales, no biases."""

@@ -1,5 +1,6 @@
 """Differences between methods: paired, with intervals that hold, tests that err as rarely as they say."""
 
+import json
 import re
 import shlex
 import shutil
@@ -146,6 +147,28 @@ def test_runs_that_were_not_scored_alike_are_not_compared(run, other_run, change
     found, notes = compared(columns, Asked(anyway=True))
     assert found
     assert said in notes[0]
+
+
+def test_the_reference_runs_earlier_record_compares_with_todays(run, other_run):
+    """It names a kernel where today's records name a degradation."""
+    earlier = json.loads((ROOT / "results/published/tables.json").read_text())["protocols"]
+    assert "lr_kernel" in earlier["rgb8"]
+    edit_record(other_run / "tables.json", lambda record: record["protocols"].update(earlier))
+    columns = [open_scored(f"{folder}:{MODEL}") for folder in (run, other_run)]
+    assert compared(columns, Asked("luma8", scales=[2]))[1] == []
+    edit_record(other_run / "tables.json", lambda record: record["protocols"]["luma8"].update(lr_kernel="pillow"))
+    with pytest.raises(SrgridError, match="not the same protocol luma8"):
+        compared([columns[0], open_scored(f"{other_run}:{MODEL}")], Asked("luma8", scales=[2]))
+
+
+@pytest.mark.parametrize("name", ["scores.csv", "grid.csv", "tables.json"])
+def test_the_tables_compared_are_not_written_over(run, tmp_path, name):
+    shutil.copytree(run, tmp_path / "run")
+    before = (tmp_path / "run" / name).read_bytes()
+    columns = [f"{tmp_path / 'run'}:{method}" for method in (MODEL, "bicubic")]
+    result = CliRunner().invoke(app, ["compare", *columns, "--out", str(tmp_path / "run" / name)])
+    assert isinstance(result.exception, SrgridError)
+    assert (tmp_path / "run" / name).read_bytes() == before
 
 
 def test_scores_without_a_record_are_not_compared(run, tmp_path):

@@ -110,13 +110,19 @@ def compare(
     anyway: bool,
 ) -> None:
     """Compare methods image by image: mean difference, 95 % interval, corrected p, and what the set can resolve."""
+    from srgrid.records import TABLE_NAMES, TABLES
     from srgrid.report.comparison import Asked, compared, lines, open_scored
     from srgrid.report.differences import write_differences
 
-    if out and run:
-        keep_apart(out, run / "scores.csv")
     asked = Asked(protocol, dataset, scale, metric, anyway)
-    found, notes = compared([open_scored(text, run) for text in columns], asked)
+    opened = [open_scored(text, run) for text in columns]
+    if out:
+        keep_apart(
+            out,
+            *(one.file for one in opened),
+            *(one.file.with_name(n) for one in opened for n in (*TABLE_NAMES, TABLES)),
+        )
+    found, notes = compared(opened, asked)
     if out:
         write_differences(out, found)
     for note in notes:

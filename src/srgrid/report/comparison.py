@@ -166,7 +166,16 @@ def unlike(columns: Sequence[Scored], protocol: str) -> list[str]:
 def _apart(one: Scored, other: Scored, protocol: str) -> list[str]:
     own, its = one.record or {}, other.record or {}
     found = [f"HR images of {name}" for name, hr in own["hr"].items() if its["hr"].get(name, hr) != hr]
-    found += [f"protocol {protocol}"] if own["protocols"].get(protocol) != its["protocols"].get(protocol) else []
+    rules = [_choices(record["protocols"].get(protocol, {})) for record in (own, its)]
+    found += [f"protocol {protocol}"] if rules[0] != rules[1] else []
     versions = {metric.name: metric.version for metric in other.metrics}
     found += [f"version of {m.name}" for m in one.metrics if versions.get(m.name, m.version) != m.version]
     return [f"{one.file} and {other.file}: not the same {', '.join(found)}"] if found else []
+
+
+def _choices(protocol: Mapping[str, Any]) -> dict[str, Any]:
+    """What a recorded protocol decides. Records of earlier versions name a kernel in place of the degradation."""
+    said = {key: value for key, value in protocol.items() if key != "about"}
+    if kernel := said.pop("lr_kernel", None):
+        said["degradation"] = f"{kernel}-uncropped" if said["hr"] == "resize" else kernel
+    return said
