@@ -182,8 +182,7 @@ class _Run:
                 self.lr(protocol.degradation, name, scale)
             for method in self.config["methods"]:
                 try:
-                    for protocol in self.protocols:
-                        self.score_cell(method, protocol, name, scale)
+                    self.score_column(method, name, scale)
                 except SrgridError as error:
                     raise SrgridError(f"column {method}, {name} x{scale}: {error}") from None
                 kept = self.sr_dir(method, self.protocols[0], name, scale) if keep else None
@@ -191,15 +190,13 @@ class _Run:
                     if folder != kept:
                         shutil.rmtree(folder)
 
-    def score_cell(self, method: str, protocol: Protocol, name: str, scale: int) -> None:
-        """Score one cell, as `srgrid score --cell` does."""
+    def score_column(self, method: str, name: str, scale: int) -> None:
+        """Score a method's images under every protocol, as `srgrid cells` does."""
+        sr = {protocol.name: self.sr(method, protocol, name, scale) for protocol in self.protocols}
+        rules = {protocol.name: protocol for protocol in self.protocols}
         metrics = get_metrics(self.config["metrics"])
-        cell = {"dataset": name, "scale": scale, "method": method, "protocol": protocol.name}
-        sr = self.sr(method, protocol, name, scale)
-        rows = scoring.score_dirs(sr, self.hr(name), scale, protocol, metrics)
-        part = self.room / "scores" / protocol.name / f"{name}_x{scale}_{method}.csv"
-        scoring.write_cell(part, rows, cell, protocol, sr, metrics)
-        self.parts.append(part)
+        column = (name, scale, method)
+        self.parts += scoring.score_cells(self.room / "scores", self.hr(name), sr, column, rules, metrics)
 
     def report(self, command: str, drawn: bool) -> Benched:
         """Make the tables and, if it is `drawn`, the card."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from srgrid.errors import SrgridError
 from srgrid.models.find import Located, folder, locate
+from srgrid.names import is_name
 from srgrid.plan import BASELINE, COMPUTED
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")  # as in a config
 _SCALE = re.compile(r"[-_.](x([2-8]|\{scale\})|([2-8]|\{scale\})x)$", re.I)
 # Names of files in folders of names: they say nothing themselves.
 _SAYS_NOTHING = ("model", "pytorch_model", "weights", "checkpoint", "best", "last")
@@ -80,7 +80,7 @@ def _column(text: str, scales: Sequence[int]) -> Column:
 def _parted(text: str) -> tuple[str, str]:
     """The name, if there is one, and the model. A file may have = in its name."""
     name, equals, model = text.partition("=")
-    return (name, model) if equals and _NAME.fullmatch(name) and not Path(text).exists() else ("", text)
+    return (name, model) if equals and is_name(name) and not Path(text).exists() else ("", text)
 
 
 def _weights(model: str, found: Sequence[Located], scales: Sequence[int]) -> str:
@@ -106,6 +106,6 @@ def _name_of(model: str, found: Located) -> str:
 
 
 def _checked(name: str, given: str) -> str:
-    if not _NAME.fullmatch(name):
+    if not is_name(name):
         raise SrgridError(f"{given}: {name!r} is no name; write NAME=..., with a name of A-Z a-z 0-9 . + _ -")
     return name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
@@ -36,7 +37,13 @@ _SIGNATURES = (
 )
 _HEAD = 16  # bytes that the signatures lie in
 _LONGEST = 240  # bytes of a name; the file system allows 255, and files being written have longer ones
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.+_-]*")
 _FORMULA = ("=", "+", "-", "@")
+
+
+def is_name(text: str) -> bool:
+    """Whether a data set or method can be called so, in a config, in tables and as part of a file's name."""
+    return bool(_NAME.fullmatch(text))
 
 
 def stem(file: Path) -> str:

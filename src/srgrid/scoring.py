@@ -12,14 +12,14 @@ import numpy as np
 
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
-from srgrid.files import MANIFEST, read_manifest, set_identity, staged_file
+from srgrid.files import MANIFEST, keep_apart, read_manifest, set_identity, staged_file
 from srgrid.given import Affixes, AmbiguousError, match
 from srgrid.made import open_images
 from srgrid.metrics import PSNR_SSIM, Metric, measure
 from srgrid.metrics.table import to_records
-from srgrid.names import check_for_tables, some, stem
+from srgrid.names import check_for_tables, is_name, some, stem
 from srgrid.progress import track
-from srgrid.protocols import Protocol
+from srgrid.protocols import Protocol, get_protocol
 from srgrid.records import CELL, file_digest, write_record
 
 
@@ -42,20 +42,28 @@ def score_dirs(
     Raises SrgridError, naming the files, if the two folders do not hold the same images by name, or for any image that
     cannot be read or scored.
     """
+    return score_protocols(sr_dir, hr_dir, scale, [protocol], metrics)[protocol.name]
+
+
+def score_protocols(
+    sr_dir: Path, hr_dir: Path, scale: int, protocols: Sequence[Protocol], metrics: Sequence[Metric] = PSNR_SSIM
+) -> dict[str, list[Row]]:
+    """`score_dirs` under each protocol, by its name; every image is read once."""
     sr_folder, hr_folder = open_images(sr_dir, floats=True), open_images(hr_dir)
     hr_files = hr_folder.files
     sr_files = _matched(sr_folder.files, hr_files, sr_dir, hr_dir)
     check_for_tables(hr_files, hr_dir)
-    rows: list[Row] = []
-    for name in track(sorted(sr_files), f"score x{scale} {protocol.name} {sr_dir}"):
+    rows: dict[str, list[Row]] = {protocol.name: [] for protocol in protocols}
+    for name in track(sorted(sr_files), f"score x{scale} {', '.join(rows)} {sr_dir}"):
         sr, hr = sr_folder.read(sr_files[name]), hr_folder.read(hr_files[name])
-        try:
-            values = measure(sr, hr, scale, protocol, metrics)
-        except SrgridError as error:
-            raise SrgridError(f"{sr_files[name]} against {hr_files[name]}: {error}") from None
         sr_name, hr_name = sr_files[name].name, hr_files[name].name
         seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
-        rows.append(Row(name, values, *seen))
+        for protocol in protocols:
+            try:
+                values = measure(sr, hr, scale, protocol, metrics)
+            except SrgridError as error:
+                raise SrgridError(f"{sr_files[name]} against {hr_files[name]}: {error}") from None
+            rows[protocol.name].append(Row(name, values, *seen))
     return rows
 
 
@@ -101,16 +109,36 @@ def write_rows(out: Path, rows: list[Row], metrics: Sequence[Metric] = PSNR_SSIM
             writer.writerow([*cell.values(), row.image, *(f"{row.values[m.name]:.{m.stored}f}" for m in metrics)])
 
 
-def check_cell(out: Path, cell: Mapping[str, Any], scale: int, protocol: Protocol) -> None:
-    """Raise SrgridError unless `cell` names what is scored, and `out` can have a record beside it."""
-    texts = all(isinstance(cell.get(key), str) and cell[key] for key in ("dataset", "method"))
-    if set(cell) != set(CELL) or not texts or (cell["scale"], cell["protocol"]) != (scale, protocol.name):
-        raise SrgridError(
-            f"cell {dict(cell)}: expected the names dataset and method, scale {scale} and protocol {protocol.name}, "
-            "as it is scored"
-        )
-    if out.suffix != ".csv":
-        raise SrgridError(f"{out}: a cell is written as .csv, with a record of the same name beside it; rename it")
+def score_cells(
+    out_dir: Path,
+    hr_dir: Path,
+    sr_dirs: Mapping[str, Path],
+    column: tuple[str, int, str],
+    protocols: Mapping[str, Protocol],
+    metrics: Sequence[Metric] = PSNR_SSIM,
+) -> list[Path]:
+    """Score a method's images of one data set at one scale under several protocols, as cells of a grid.
+
+    sr_dirs: the folder that each protocol scores, by the protocol's name. column: data set, scale and method. Once all
+    are scored, writes PROTOCOL/DATASET_xSCALE_METHOD.csv under `out_dir`, each with its record (`write_cell`), and
+    returns them in the order of `sr_dirs`. Raises SrgridError as `score_dirs` does, and for names that are no names.
+    """
+    dataset, scale, method = column
+    for name in (dataset, method):
+        if not is_name(name):
+            raise SrgridError(f"cell: {name!r} is no name of a data set or method; it takes A-Z a-z 0-9 . + _ -")
+    rules = {name: get_protocol(name, protocols) for name in sr_dirs}
+    files = {name: out_dir / name / f"{dataset}_x{scale}_{method}.csv" for name in sr_dirs}
+    for file in files.values():
+        keep_apart(file, hr_dir, *sr_dirs.values())
+    rows: dict[str, list[Row]] = {}
+    for folder in dict.fromkeys(sr_dirs.values()):
+        sharing = [rules[name] for name, own in sr_dirs.items() if own == folder]
+        rows |= score_protocols(folder, hr_dir, scale, sharing, metrics)
+    for name, folder in sr_dirs.items():
+        cell = {"dataset": dataset, "scale": scale, "method": method, "protocol": name}
+        write_cell(files[name], rows[name], cell, rules[name], folder, metrics)
+    return list(files.values())
 
 
 def write_cell(

@@ -67,10 +67,8 @@ def score(room, scale, protocol, method, kernel):
     if not sr.exists():
         lr = room / f"LR/{LR[protocol]}/x{scale}"
         srgrid("upscale", lr, sr, "--model", "bicubic", "-s", scale, "--degradation", kernel)
-    cell = {"dataset": DATASET, "scale": scale, "method": method, "protocol": protocol}
-    out = room / "scores" / protocol / f"x{scale}_{method}.csv"
-    words = ("--protocol", protocol, "--out", out, "--cell", json.dumps(cell))
-    srgrid("score", sr, room / "HR", "-s", scale, *words)
+    words = ("--dataset", DATASET, "-s", scale, "--method", method, "--cell", f"{protocol}={sr}")
+    srgrid("cells", room / "HR", room / "scores", *words)
 
 
 def pixels(file):

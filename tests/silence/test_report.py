@@ -173,16 +173,21 @@ def srgrid(*arguments):
 
 
 def test_24_a_cell_is_scored_as_it_says(run, tmp_path):
-    cell = {"dataset": "photos", "scale": 3, "method": "bicubic", "protocol": "rgb8"}
-    words = ["score", run / "SR/bicubic/x2", run / "HR", "--scale", 2, "--out", tmp_path / "c.csv", "--cell"]
-    with pytest.raises(SrgridError, match=r"'scale': 3.*expected .*scale 2 and"):
-        srgrid(*words, json.dumps(cell))
-    with pytest.raises(SrgridError, match=r"luma8.*expected .*protocol rgb8"):
-        srgrid(*words, json.dumps({**cell, "scale": 2, "protocol": "luma8"}))
-    assert not (tmp_path / "c.csv").exists()
-    srgrid(*words, json.dumps({**cell, "scale": 2}))
-    record = read_record(tmp_path / "c.json", "cell", "")
-    assert record["csv"] == file_digest(tmp_path / "c.csv")
+    words = ["cells", run / "HR", tmp_path / "scores", "--method", "bicubic", "--scale", 2, "--dataset"]
+    cells = [f"--cell={name}={run / 'SR/bicubic/x2'}" for name in ("rgb8", "luma8")]
+    with pytest.raises(SrgridError, match=r"'\.\./photos' is no name"):
+        srgrid(*words, "../photos", *cells)
+    with pytest.raises(SrgridError, match=r"unknown protocol 'rgb9'"):
+        srgrid(*words, "photos", *cells, f"--cell=rgb9={run / 'SR/bicubic/x2'}")
+    with pytest.raises(SrgridError, match="would be left out"):
+        srgrid(*words, "photos", *cells, f"--cell=super-image={run / 'SR'}")
+    assert not (tmp_path / "scores").exists()
+    srgrid(*words, "photos", *cells)
+    table = tmp_path / "scores/rgb8/photos_x2_bicubic.csv"
+    record = read_record(table.with_suffix(".json"), "cell", "")
+    assert record["csv"] == file_digest(table)
+    other = read_record(tmp_path / "scores/luma8/photos_x2_bicubic.json", "cell", "")
+    assert (other["cell"], other["sr"]) == (record["cell"] | {"protocol": "luma8"}, record["sr"])
     assert record["hr"]["images"] == record["sr"]["images"] == 4
     assert record["sr"]["made_by"]["model"] == "bicubic"
     assert (record["protocol"]["shave"], record["code"].keys() >= {"source", "numpy"}) == ("scale", True)

@@ -47,7 +47,7 @@ def test_interpolators_and_a_folder_are_columns(tmp_path):
     (tmp_path / "theirs/sample/x2/coffee_SwinIR.png").touch()
     again = planned(tmp_path, changes=changes)
     assert again["sr"] == 1
-    assert again["score"] == 2
+    assert again["score"] == 1
     assert not {"upscale", "lr", "fetch"} & set(again)
 
 

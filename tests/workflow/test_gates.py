@@ -109,6 +109,7 @@ FAULTS = {
         "images cannot be used",
     ),
     "score": (lambda f: an_image(f / SR).unlink(), {}, "matlab-8bit/sample/x2: not as it was made"),
+    "score_choices": (lambda f: an_image(f / SR).unlink(), {}, "matlab-8bit/sample/x2: not as it was made"),
     "grid": (edit(CELL), {}, "sample_x2_bicubic.csv: edited or damaged"),
     "figure": (edit("scores.csv"), {}, "scores.csv: edited or damaged"),
     "provenance": (other_weights, {}, "rcan-bam-xs_x2.safetensors: other bytes"),
@@ -139,7 +140,7 @@ def test_every_rule_that_runs_a_command_is_made_to_fail():
         line.split()[-1 if "use rule" not in line else 4].rstrip(":").replace("with", "")
         for file in (ROOT / "workflow/rules").glob("*.smk")
         for line in file.read_text().splitlines()
-        if line.startswith(("rule ", "use rule "))
+        if line.lstrip().startswith(("rule ", "use rule "))
     }
     assert named == set(FAULTS)
 

@@ -225,23 +225,48 @@ def cost_options():
     return f"{'--measure' if how['measure'] else ''} {numbers} {baseline}"
 
 
+def sr_dirs(wildcards, protocols):
+    """The folders of SR images that protocols score, each once."""
+    w = wildcards
+    return list(dict.fromkeys(sr_dir(w.model, protocol, w.dataset, w.scale) for protocol in protocols))
+
+
+def cell_options(wildcards, protocols):
+    """The same as `srgrid cells` takes them."""
+    w = wildcards
+    return [
+        f"--cell {protocol}={shlex.quote(str(sr_dir(w.model, protocol, w.dataset, w.scale)))}" for protocol in protocols
+    ]
+
+
+def score_tables(dataset, scale, method, protocols):
+    """The scores of a method's images of one data set at one scale, a table for each protocol."""
+    return [RUN / "scores" / protocol / f"{dataset}_x{scale}_{method}.csv" for protocol in protocols]
+
+
+def records(tables):
+    """The records beside tables of scores."""
+    return [table.with_suffix(".json") for table in tables]
+
+
 def score_files():
     return [
-        RUN / "scores" / protocol / f"{dataset}_x{scale}_{method}.csv"
+        table
         for dataset, scale in cells()
         for method in config["methods"]
-        for protocol in config["protocols"]
+        for table in score_tables(dataset, scale, method, config["protocols"])
     ]
+
+
+def choice_protocols():
+    """The protocols that the audit compares and the grid lacks."""
+    named = {name for choice in choices() for name in (choice.before, choice.after)}
+    return sorted(named - set(config["protocols"])) if config["audit"] else []
 
 
 def choice_scores():
-    """Scores of bicubic under the protocols that the audit compares and the grid lacks."""
-    names = {name for choice in choices() for name in (choice.before, choice.after)} - set(config["protocols"])
-    return [
-        RUN / "scores" / protocol / f"{name}_x{scale}_{BASELINE}.csv"
-        for name, scale in cells()
-        for protocol in sorted(names)
-    ]
+    """Scores of bicubic under them."""
+    return [table for name, scale in cells() for table in score_tables(name, scale, BASELINE, choice_protocols())]
 
 
 def remake_command():

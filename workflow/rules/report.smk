@@ -99,7 +99,7 @@ rule audit:
     input:
         tables=rules.grid.output,
         parts=choice_scores(),
-        records=[file.with_suffix(".json") for file in choice_scores()],
+        records=records(choice_scores()),
     output:
         audit=RUN / "audit.csv",
         effects=RUN / "effects.csv",

@@ -1,34 +1,58 @@
+# A method's images of one data set at one scale, under all protocols of the config.
 rule score:
     input:
-        sr=lambda w: sr_dir(w.model, w.protocol, w.dataset, w.scale),
+        sr=lambda w: sr_dirs(w, config["protocols"]),
         hr=hr_dir("{dataset}"),
         verified=verified("{dataset}"),
     output:
-        scores=RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.csv",
-        record=RUN / "scores" / "{protocol}" / "{dataset}_x{scale}_{model}.json",
+        scores=score_tables("{dataset}", "{scale}", "{model}", config["protocols"]),
+        records=records(score_tables("{dataset}", "{scale}", "{model}", config["protocols"])),
     log:
-        RUN / "logs" / "score" / "{protocol}_{dataset}_x{scale}_{model}.log",
+        RUN / "logs" / "score" / "{dataset}_x{scale}_{model}.log",
     benchmark:
-        RUN / "benchmarks" / "score" / "{protocol}_{dataset}_x{scale}_{model}.tsv"
+        RUN / "benchmarks" / "score" / "{dataset}_x{scale}_{model}.tsv"
     conda:
         "../../envs/data.yaml"
     params:
         code=code("scoring"),
-        cell=lambda w: json.dumps(
-            {"dataset": w.dataset, "scale": int(w.scale), "method": w.model, "protocol": w.protocol}
-        ),
-        define=lambda w: json.dumps(DEFINITIONS),
+        cells=lambda w: cell_options(w, config["protocols"]),
+        out_dir=RUN / "scores",
+        define=json.dumps(DEFINITIONS),
         metrics=",".join(config["metrics"]),
         versions=[metric.version for metric in METRICS],
     shell:
-        "srgrid score {input.sr} {input.hr} --scale {wildcards.scale} --protocol {wildcards.protocol} --out {output.scores}"
-        " --cell {params.cell:q} --define {params.define:q} --metrics {params.metrics:q} > {log} 2>&1 || {{ cat {log} >&2; exit 2; }}"
+        "srgrid cells {input.hr} {params.out_dir} --dataset {wildcards.dataset} --scale {wildcards.scale}"
+        " --method {wildcards.model} {params.cells} --define {params.define:q} --metrics {params.metrics:q} 2>&1 | tee {log}"
+
+
+# Bicubic under what the audit compares and the grid lacks.
+if choice_protocols():
+
+    use rule score as score_choices with:
+        input:
+            sr=lambda w: sr_dirs(w, choice_protocols()),
+            hr=hr_dir("{dataset}"),
+            verified=verified("{dataset}"),
+        output:
+            scores=score_tables("{dataset}", "{scale}", "{model}", choice_protocols()),
+            records=records(score_tables("{dataset}", "{scale}", "{model}", choice_protocols())),
+        log:
+            RUN / "logs" / "score" / "choices_{dataset}_x{scale}_{model}.log",
+        benchmark:
+            RUN / "benchmarks" / "score" / "choices_{dataset}_x{scale}_{model}.tsv"
+        params:
+            code=code("scoring"),
+            cells=lambda w: cell_options(w, choice_protocols()),
+            out_dir=RUN / "scores",
+            define=json.dumps(DEFINITIONS),
+            metrics=",".join(config["metrics"]),
+            versions=[metric.version for metric in METRICS],
 
 
 rule grid:
     input:
         scores=score_files(),
-        records=[file.with_suffix(".json") for file in score_files()],
+        records=records(score_files()),
     output:
         scores=RUN / "scores.csv",
         grid=report(
@@ -47,7 +71,7 @@ rule grid:
         "../../envs/data.yaml"
     params:
         code=code("report.grid"),
-        order=lambda w: json.dumps(plan.order(config)),
+        order=json.dumps(plan.order(config)),
         out_dir=RUN,
     shell:
         "srgrid grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"

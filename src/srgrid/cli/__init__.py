@@ -40,7 +40,7 @@ def app() -> None:
 for _command in (
     *(bench.bench, check.check, scores.compare),
     *(data.data, images.lr, images.upscale, images.sr, training.pack, training.train, cost.cost),
-    *(scores.score, scores.grid, scores.audit, report.figure, report.provenance, report.card),
+    *(scores.score, scores.cells, scores.grid, scores.audit, report.figure, report.provenance, report.card),
 ):
     app.add_command(_command)
 

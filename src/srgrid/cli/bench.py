@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from srgrid.cli.data import mirror_option
-from srgrid.cli.options import PATH, Words, example, pairs, settings_of
+from srgrid.cli.options import PATH, Words, example, metrics, pairs, settings_of
 from srgrid.configuration import Compute
 from srgrid.errors import SrgridError
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 @click.option("--scale", "-s", multiple=True, required=True, type=click.IntRange(2, 8), help="Scale factors.")
 @click.option("--protocol", multiple=True, default=["rgb8"], help="rgb8, luma8, super-image.")
 @click.option("--sr", multiple=True, metavar="NAME=FOLDER", help="Finished SR images, by {dataset} and {scale}.")
-@click.option("--metrics", default="psnr,ssim", help="psnr, ssim, or module:NAME of your own, a comma between them.")
+@metrics
 @click.option("--out", type=PATH, help="Folder for scores.csv, grid.csv and the other tables.")
 @click.option("--card", type=PATH, help="Folder for the card, its figures and the tables.")
 @click.option("--markdown", is_flag=True, help="Print front matter and tables for a model card.")
@@ -51,7 +51,7 @@ def bench(
     scale: tuple[int, ...],
     protocol: tuple[str, ...],
     sr: tuple[str, ...],
-    metrics: str,
+    metrics: list[str],
     out: Path | None,
     card: Path | None,
     markdown: bool,
@@ -73,7 +73,7 @@ def bench(
         list(dict.fromkeys(scale)),
         mirror=str(mirror or ""),
         protocols=list(dict.fromkeys(protocol)),
-        metrics=[name.strip() for name in metrics.split(",")],
+        metrics=metrics,
         compute=compute,
         upscale={"ensemble": ensemble, "rgb_range": _ranges(rgb_range)},
     )

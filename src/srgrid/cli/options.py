@@ -19,6 +19,14 @@ PATH = click.Path(path_type=Path)
 scale = click.option("--scale", "-s", type=click.IntRange(min=1), required=True, help="Scale factor.")
 
 
+metrics = click.option(
+    "--metrics",
+    default="psnr,ssim",
+    callback=lambda _ctx, _param, value: [name.strip() for name in value.split(",")],
+    help="psnr, ssim, or module:NAME of your own, a comma between them.",
+)
+
+
 class Json(click.ParamType[Any]):
     """A JSON object, or list, as Python's."""
 

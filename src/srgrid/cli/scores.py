@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from srgrid.cli.options import PATH, Words, config_option, example, json_option, scale
+from srgrid.cli.options import PATH, Words, config_option, example, metrics, pairs, scale
 from srgrid.files import keep_apart
 
 
@@ -18,36 +18,30 @@ from srgrid.files import keep_apart
 @scale
 @click.option("--protocol", default="rgb8", help="rgb8, luma8, literature, super-image or one of --define.")
 @click.option("--out", type=PATH, help="Write the rows and the mean as CSV.")
-@json_option("--cell", "JSON object, dataset, scale, method and protocol: write a cell for `grid`, no mean.")
 @config_option("--define")
-@click.option("--metrics", default="psnr,ssim", help="psnr, ssim, or module:NAME of your own, a comma between them.")
+@metrics
 def score(
     sr_dir: Path,
     hr_dir: Path,
     scale: int,
     protocol: str,
     out: Path | None,
-    cell: dict[str, Any],
     define: dict[str, Any],
-    metrics: str,
+    metrics: list[str],
 ) -> None:
     """Score SR images against their originals: PSNR and SSIM (or other metrics) per image, and the mean."""
     from srgrid import protocols, scoring
     from srgrid.metrics import get_metrics
 
-    chosen = get_metrics(name.strip() for name in metrics.split(","))
+    chosen = get_metrics(metrics)
     if out:
         keep_apart(out, sr_dir, hr_dir)
     rule = protocols.get_protocol(protocol, protocols.protocols(define))
-    if out and cell:
-        scoring.check_cell(out, cell, scale, rule)
     rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule, chosen)
     if said := scoring.read_as(rows):
         print(f"{sr_dir}: names read as {said}", file=sys.stderr)
-    shown = rows if cell else [*rows, scoring.Row("mean", scoring.mean(rows))]
-    if out and cell:
-        scoring.write_cell(out, rows, cell, rule, sr_dir, chosen)
-    elif out:
+    shown = [*rows, scoring.Row("mean", scoring.mean(rows))]
+    if out:
         scoring.write_rows(out, shown, chosen)
     width = max(len(row.image) for row in shown)
     for row in shown:
@@ -55,9 +49,43 @@ def score(
         print("  ".join([f"{row.image:<{width}}", *texts]))
 
 
+@click.command(
+    epilog=example(
+        "srgrid cells HR_DIR scores --dataset Set5 --scale 4 --method mine \\\n"
+        "    --cell rgb8=SR_DIR --cell luma8=SR_DIR"
+    )
+)
+@click.argument("hr_dir", type=PATH, help="HR images.")
+@click.argument("out_dir", type=PATH, help="Folder for PROTOCOL/DATASET_xSCALE_METHOD.csv.")
+@click.option("--dataset", "-d", required=True, help="The data set's name in the tables.")
+@scale
+@click.option("--method", required=True, help="The method's name in the tables.")
+@click.option("--cell", multiple=True, required=True, help="PROTOCOL=SR_DIR: the SR images that a protocol scores.")
+@config_option("--define")
+@metrics
+def cells(
+    hr_dir: Path,
+    out_dir: Path,
+    dataset: str,
+    scale: int,
+    method: str,
+    cell: tuple[str, ...],
+    define: dict[str, Any],
+    metrics: list[str],
+) -> None:
+    """Score SR images under several protocols, as cells for `grid`: a table and a record for each."""
+    from srgrid import protocols, scoring
+    from srgrid.metrics import get_metrics
+
+    folders = pairs(cell, "--cell", "PROTOCOL=SR_DIR")
+    rules = protocols.protocols(define)
+    for file in scoring.score_cells(out_dir, hr_dir, folders, (dataset, scale, method), rules, get_metrics(metrics)):
+        print(file)
+
+
 @click.command(epilog=example("srgrid grid scores/rgb8/*.csv --out-dir results/mine"))
 @click.argument(
-    "parts", type=PATH, nargs=-1, required=True, help="Score files made by `score --cell`, their records beside them."
+    "parts", type=PATH, nargs=-1, required=True, help="Score files made by `cells`, their records beside them."
 )
 @click.option(
     "--out-dir", type=PATH, required=True, help="Folder for scores.csv, grid.csv, intervals.csv and their record."

@@ -1,4 +1,4 @@
-"""Scored cells: CSV files with the records that `srgrid score` writes beside them, and whether they go together."""
+"""Scored cells: CSV files with the records that `srgrid cells` writes beside them, and whether they go together."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class ScoredCell:
 
 
 def read_cells(parts: Iterable[Path]) -> list[ScoredCell]:
-    """Score files as `srgrid score --cell` wrote them.
+    """Score files as `srgrid cells` wrote them.
 
     Raises SrgridError, naming the file, when one has no record, was edited after it was scored, or holds another cell.
     """
