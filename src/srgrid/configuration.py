@@ -83,7 +83,8 @@ class Figures:
         minimum=16,
     )
     whole: bool = setting(
-        True, "Show the whole image beside its crops. Turn it off for figures of images that you may not pass on."
+        True,
+        "Show whole images in figures and on the page, not crops alone. Turn it off for images you may not pass on.",
     )
     show: dict[str, Annotated[dict[str, Box | None], Rule(minProperties=1)]] = setting(
         {},
