@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Annotated, Any, Literal
 
 from srgrid.settings import Costs, Device, Precision, Rule, setting
@@ -190,3 +191,17 @@ class Config:
 def defaults() -> dict[str, Any]:
     """The configuration of a run that is told nothing."""
     return asdict(Config())
+
+
+def filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the defaults of the keys that it leaves out; what it has, right or wrong, stays."""
+    return _filled(given, Config())
+
+
+def _filled(given: Mapping[str, Any], record: Any) -> dict[str, Any]:
+    made = {**asdict(record), **given}
+    for name, value in given.items():
+        default = getattr(record, str(name), None)
+        if is_dataclass(default) and isinstance(value, Mapping):
+            made[name] = _filled(value, default)
+    return made
