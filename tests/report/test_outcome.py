@@ -38,6 +38,13 @@ def test_what_becomes_of_a_printed_value(values, verdict, words):
     assert (found.verdict, str(found)) == (verdict, words)
 
 
+def test_psnr_alone_is_told_apart():
+    assert made(literature=(32.6345, 0.9)).psnr_holds
+    assert made(literature=(32.6391, 0.9)).psnr_holds  # cut off
+    assert not made(literature=(32.645, 0.9002)).psnr_holds
+    assert not made(luma8=(32.63, 0.9002)).psnr_holds
+
+
 def test_what_a_grid_does_not_hold_has_no_outcome():
     columns = ["dataset", "scale", "method", "protocol", "psnr", "ssim", "images"]
     grid = pd.DataFrame([("Set5", 2, "rcan", "literature", 38.27, 0.9614, 5)], columns=columns)

@@ -31,6 +31,12 @@ class Outcome:
             return REPRODUCED
         return EXPLAINED if self.found[0].how else DIFFERS
 
+    @property
+    def psnr_holds(self) -> bool:
+        """Whether PSNR alone comes out under the protocol that the value stands under."""
+        claim = Claim.of(self.cell.text.partition("/")[0], self.cell.dataset, self.cell.scale, self.cell.method)
+        return bool(self.own and held_against(claim, {self.own.protocol: (self.own.psnr, self.own.ssim)})[0].how)
+
     def __str__(self) -> str:
         """The verdict in words: "every digit", "every digit under luma8", "no: -0.02 dB, +0.0004 under rgb8"."""
         best = self.own if self.own and self.own.how else self.found[0]

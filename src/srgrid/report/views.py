@@ -104,11 +104,8 @@ def _cell(data: CardData, key: tuple[Any, ...], present: Mapping[Any, Values], e
 
 def _value(metric: Metric, method: str, present: Mapping[Any, Values]) -> ValueView:
     value = present[method][metric.name]
-    rounded, held = round(value, metric.printed), [values[metric.name] for values in present.values()]
-    top = metric.best(held)
-    below = [one for one in held if round(one, metric.printed) != top]
-    second = len(below) > 1 and rounded == metric.best(below)
-    return ValueView(shown(metric, value), len(present) > 1 and rounded == top, second)
+    rank = metric.rank(value, [values[metric.name] for values in present.values()])
+    return ValueView(shown(metric, value), rank == 1, rank == 2)
 
 
 def _range(ends: Values, name: str, form: str) -> str:
