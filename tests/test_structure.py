@@ -77,6 +77,7 @@ LAYERS = {
     "srgrid.bench": 4,
     "srgrid.check": 4,
     "srgrid.verification": 4,
+    "srgrid.crate": 4,
     "srgrid.cli": 5,
     "srgrid.__main__": 5,
 }

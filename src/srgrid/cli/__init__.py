@@ -41,7 +41,7 @@ for _command in (
     *(bench.bench, check.check, scores.compare),
     *(data.data, images.lr, images.upscale, images.sr, training.pack, training.train, cost.cost),
     *(scores.score, scores.cells, scores.grid, scores.audit, report.figure, report.provenance, report.card),
-    verify.verify,
+    *(verify.verify, verify.why, verify.crate),
 ):
     app.add_command(_command)
 

@@ -52,3 +52,24 @@ def _count(text: str) -> int | None:
     if not text.isdigit() or not text.isascii() or len(text) > 9:
         raise SrgridError(f"--sample {text}: give a number of cells, or all")
     return int(text)
+
+
+@click.command(epilog=example('srgrid why "Set5 x4 rcan-bam-s rgb8" --run results/published'))
+@click.argument("cell", help='DATASET xSCALE METHOD PROTOCOL, as "Set5 x4 rcan-bam-s rgb8".')
+@click.option("--run", "run_dir", type=PATH, default="results/published", help="A finished run's results.")
+def why(cell: str, run_dir: Path) -> None:
+    """Tell one cell's chain: scores, protocol, SR, weights, LR and HR images, by digests, back to their sources."""
+    from srgrid.report.why import why as links
+
+    for line in links(cell, run_dir):
+        print(line)
+
+
+@click.command(epilog=example("srgrid crate results/sample sample-crate"))
+@click.argument("run_dir", type=PATH, help="A finished run's results.")
+@click.argument("out", type=PATH, help="Folder to make.")
+def crate(run_dir: Path, out: Path) -> None:
+    """Pack a run's tables, records, figures and card as a Workflow Run RO-Crate, for archives (needs rocrate)."""
+    from srgrid.crate import write_crate
+
+    write_crate(run_dir, out)

@@ -46,7 +46,7 @@ def verify_run(
         except (SrgridError, ValueError) as error:
             found.append(Finding("cells", "cannot be checked", str(error)))
             return Verified(run_dir, tuple(found), (0, 0))
-        chosen = every if sample is None else _drawn(every, sample, seed)
+        chosen = every if sample is None else draw_cells(every, sample, seed)
         found += remake(run, provenance, chosen, set(every))
     return Verified(run_dir, (*compare_versions(provenance, found), *found), (len(chosen), len(every)))
 
@@ -60,7 +60,7 @@ def _config(provenance: Mapping[str, Any], mirror: Path | None, compute: Mapping
     return config
 
 
-def _drawn(cells: Sequence[Cell], count: int, seed: int) -> list[Cell]:
+def draw_cells(cells: Sequence[Cell], count: int, seed: int) -> list[Cell]:
     """As many of the cells, in their order."""
     if count >= len(cells):
         return list(cells)

@@ -26,9 +26,7 @@ def read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any], list[Findin
     """
     for name in (TABLES, PROVENANCE, *TABLE_NAMES):
         if not (run_dir / name).is_file():
-            raise SrgridError(
-                f"{run_dir / name} does not exist; name the folder of a finished run, such as results/mine"
-            )
+            raise SrgridError(f"{run_dir / name} does not exist; give the folder of a finished run")
     records, found = {}, []
     for name, kind in ((TABLES, "tables"), (PROVENANCE, "provenance")):
         try:
