@@ -304,16 +304,16 @@ def test_how_far_a_network_may_be_off():
 
 
 def test_another_processor_passes_within_the_tolerance():
-    """The sample run by the code for an old processor, and two threads."""
+    """A network's cell of the sample run by the code for an old processor, and two threads."""
     old = {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "OMP_NUM_THREADS": "2"}
-    words = ["verify", str(SAMPLE), "--sample", "4", "--seed", "1", "--threads", "2"]
+    words = ["verify", str(SAMPLE), "--sample", "1", "--seed", "19", "--threads", "2"]
     environment = {key: value for key, value in os.environ.items() if key != "SRGRID_MIRROR"} | old
     done = subprocess.run(
         [sys.executable, "-m", "srgrid", *words], capture_output=True, text=True, check=False, cwd=ROOT,
         env=environment, timeout=500,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "within tolerance" in done.stdout
+    assert re.search(r"^sample x4 rcan-s rgb8 +(within tolerance|equal) ", done.stdout, re.M)
 
 
 def test_a_folder_that_is_no_run_is_said(tmp_path):

@@ -38,7 +38,7 @@ def write_crate(run_dir: Path, out: Path) -> None:
     if out.exists():
         raise SrgridError(f"{out}: is there already; name a folder that is not")
     data = gather(run_dir)
-    crate = ROCrate()
+    crate = ROCrate(version="1.1")  # that the profiles build on
     _Describe(crate, data, run_dir).all()
     out.parent.mkdir(parents=True, exist_ok=True)
     with scratch_dir(out.parent) as room:

@@ -146,7 +146,7 @@ class _Reader:
             inside = row
 
     def _row(self, where: str, cells: Mapping[str, str], protocol: str) -> Compared:
-        dataset, scale, *_ = cells.values()
+        dataset, scale, *_ = [*cells.values(), "", ""]
         if set(dataset) <= set(":- "):
             return
         factor = _SCALE.fullmatch(scale)
