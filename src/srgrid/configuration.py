@@ -188,6 +188,19 @@ class Config:
     )
 
 
+def completed(said: Mapping[str, Any]) -> dict[str, Any]:
+    """A config of this or an earlier version: what it does not say is the default, what has moved is in its place."""
+    config = defaults()
+    for key, value in said.items():
+        both = isinstance(config.get(key), dict) and isinstance(value, Mapping)
+        config[key] = config[key] | value if both else value
+    for old, new in MOVED.items():
+        (part, name), (place, now) = old.split("."), new.split(".")
+        if name in config[part]:
+            config[place][now] = config[part].pop(name)
+    return config
+
+
 def defaults() -> dict[str, Any]:
     """The configuration of a run that is told nothing."""
     return asdict(Config())

@@ -124,11 +124,11 @@ def _published(
         comparable = value.protocol == protocol
         if comparable or protocol == data.protocol:
             own = scores.get((dataset, scale, value.method, value.protocol))
-            found.append(PublishedView(value, comparable, "" if own is None else _verdict(value, own)))
+            found.append(PublishedView(value, comparable, "" if own is None else verdict(value, own)))
     return found
 
 
-def _verdict(value: Published, own: Score) -> str:
+def verdict(value: Published, own: Score) -> str:
     """Whether a re-made mean prints as published; otherwise by how much it differs."""
     if as_printed(own, value.text) == value.text:
         return "re-made to every printed digit"
