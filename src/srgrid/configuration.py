@@ -178,7 +178,7 @@ class Config:
     figures: Figures = setting(Figures(), "What the figures and the card's compare view show.")
     audit: bool = setting(
         True,
-        "Hold the grid against the published one and measure every protocol choice (scores bicubic under eight more "
+        "Compare the grid with the published one and measure every protocol choice (scores bicubic under eight more "
         "protocols).",
     )
     card: Card = setting(Card(), "What the card says beyond the run's records.")

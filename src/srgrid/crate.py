@@ -108,7 +108,7 @@ class _Describe:
         )
 
     def images(self) -> Iterator[Any]:
-        """Every data set: the digest of its images, and where they are to be had."""
+        """Every data set: the digest of its images, and where they come from."""
         for name, held in (self.record.get("inputs") or {}).items():
             entry = self.data.datasets.get(name)
             urls = [source.url or source.page for source in entry.sources] if entry else []

@@ -91,7 +91,7 @@ def _made_by(method: str, made_by: Mapping[str, Any] | None) -> str:
 
 
 def _sources(data: CardData, dataset: str) -> Iterator[str]:
-    """Where the images of a data set are to be had, those that it is made from too; licence and papers."""
+    """Where the images of a data set come from, those that it is made from too; licence and papers."""
     entry = data.datasets.get(dataset)
     if entry is None:
         yield "a folder of images of one's own, taken as they are"
