@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
-from run_dir import MODEL, make_run, write_tables
+from run_dir import MODEL, edit_record, make_run, write_tables
 
 from srgrid.metrics import get_metrics
 from srgrid.records import write_record
@@ -307,6 +307,18 @@ def test_a_link_opens_the_same_view(browser: Browser, page_file: Path) -> None:
     other.close()
     assert opened.errors == []
     page.close()
+
+
+def test_methods_stand_in_the_order_of_the_config(browser: Browser, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", scales=(2,))
+    edit_record(run / "provenance.json", lambda record: record["config"].update(methods=[MODEL, "bicubic"]))
+    build_card(run)
+    opened = Watched(browser, run / "model_card.html")
+    heads = opened.page.locator("#grid-table thead [data-column]").all_inner_texts()
+    panes = opened.page.locator("#panes figcaption b").all_inner_texts()
+    scores = opened.page.locator("#image-scores tbody th").all_inner_texts()
+    assert (heads, panes[1:], scores) == ([MODEL, "bicubic"],) * 3
+    opened.page.close()
 
 
 @pytest.mark.parametrize("size", SIZES)

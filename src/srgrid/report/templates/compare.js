@@ -24,7 +24,8 @@
     const values = score(method);
     return values ? values.map((value, k) => SR.shown(SR.metrics[k], value)).join(" / ") : `not scored under ${state.protocol}`;
   };
-  const names = () => ["HR", ...Object.keys(state.image.methods)];
+  const methods = () => SR.data.order.method.filter((name) => state.image.methods[name]);
+  const names = () => ["HR", ...methods()];
   const picture = (name) => {
     const { image, shot } = state;
     const error = state.error && name !== "HR";
@@ -190,7 +191,7 @@
     for (const node of ["#whole", "#whole-note"]) $(node).hidden = image.whole === false;
     const [x, y, vw, vh] = image.view;
     for (const [name, value] of [["x", x], ["y", y], ["width", vw], ["height", vh]]) $("#whole-view").setAttribute(name, value);
-    const rows = Object.keys(image.methods).map((name) => {
+    const rows = methods().map((name) => {
       const values = score(name), base = score("bicubic"), apart = values && base ? values[0] - base[0] : NaN;
       const gain = name === "bicubic" ? "baseline" : Number.isFinite(apart) ? SR.signed(apart, SR.head.printed) : "not defined";
       const shown = SR.metrics.map((metric, k) => make("td", {}, values ? SR.fixed(values[k], metric.printed) : "missing"));
