@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch")
+# Where Slurm's programs look, in this order, without SLURM_CONF, which Snakemake takes out of a job's variables.
+OF_A_SITE, OF_A_NODE = Path("/etc/slurm/slurm.conf"), Path("/run/slurm/conf")
 CGROUPS = Path("/sys/fs/cgroup/memory")
 MEMORY = 8000  # MB of the node
 CONFIG = """\
@@ -40,6 +42,8 @@ def lacking():
         return f"no {', '.join(missing)}: apt-get install slurm-wlm munge"
     if os.getuid():
         return "slurmd needs root"
+    if OF_A_SITE.exists() or OF_A_NODE.exists():
+        return "this machine belongs to a Slurm"
     return "" if CGROUPS.is_dir() else f"no {CGROUPS}: memory cannot be enforced"
 
 
@@ -63,6 +67,9 @@ def cluster(folder):
     (folder / "cgroup.conf").write_text("CgroupPlugin=cgroup/v1\nConstrainRAMSpace=yes\n")
     environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
     with ExitStack() as started:
+        OF_A_NODE.parent.mkdir(parents=True, exist_ok=True)
+        OF_A_NODE.symlink_to(folder)
+        started.callback(OF_A_NODE.unlink)
         munged = ["runuser", "-u", "munge", "--", "munged", "--foreground", f"--socket={folder}/run/munge.sock"]
         started.enter_context(daemon([*munged, *(f"--{name}={file}" for name, file in files.items())], folder))
         wait((folder / "run/munge.sock").exists, "munged")

@@ -14,7 +14,9 @@ CHANGES = {"scales": [2], "figures": {"images": 1}}
 RAN = "results/tiny"
 
 
-@pytest.mark.skipif(not importlib.util.find_spec("snakemake_storage_plugin_fs"), reason="no snakemake-storage-plugin-fs")
+@pytest.mark.skipif(
+    not importlib.util.find_spec("snakemake_storage_plugin_fs"), reason="no snakemake-storage-plugin-fs"
+)
 @pytest.mark.skipif(not shutil.which("rsync"), reason="no rsync")
 @pytest.mark.slow
 def test_a_run_without_a_shared_file_system(finished, tmp_path):
@@ -37,7 +39,8 @@ def test_a_run_without_a_shared_file_system(finished, tmp_path):
 
 
 @pytest.mark.skipif(
-    not importlib.util.find_spec("snakemake_executor_plugin_kubernetes"), reason="no snakemake-executor-plugin-kubernetes"
+    not importlib.util.find_spec("snakemake_executor_plugin_kubernetes"),
+    reason="no snakemake-executor-plugin-kubernetes",
 )
 def test_the_kubernetes_profile_is_planned(tmp_path):
     """A dry run, on another storage than the profile's, which would be asked over the network."""
