@@ -97,7 +97,8 @@ class Figures:
         minimum=16,
     )
     whole: bool = setting(
-        True, "Show the whole image beside its crops. Turn it off for figures of images that you may not pass on."
+        True,
+        "Show whole images in figures and on the page, not crops alone. Turn it off for images you may not pass on.",
     )
     show: dict[str, Annotated[dict[str, Box | None], Rule(minProperties=1)]] = setting(
         {},
@@ -199,6 +200,19 @@ class Config:
         "",
         "A folder of Jinja2 templates that replace those of src/srgrid/report/templates, file by file. Empty: none.",
     )
+
+
+def completed(said: Mapping[str, Any]) -> dict[str, Any]:
+    """A config of this or an earlier version: what it does not say is the default, what has moved is in its place."""
+    config = defaults()
+    for key, value in said.items():
+        both = isinstance(config.get(key), dict) and isinstance(value, Mapping)
+        config[key] = config[key] | value if both else value
+    for old, new in MOVED.items():
+        (part, name), (place, now) = old.split("."), new.split(".")
+        if name in config[part]:
+            config[place][now] = config[part].pop(name)
+    return config
 
 
 def defaults() -> dict[str, Any]:

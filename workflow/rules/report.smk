@@ -64,7 +64,7 @@ rule provenance:
         runtime=30,
     params:
         srgrid=program,
-        code=code("provenance"),
+        code=[code("provenance"), code("report.figures"), code("report.card")],
         inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
         weights=lambda w, input: [
             f"--weights {shlex.quote(f'{method}:{scale}={model_argument(method, scale, input.weights)}')}"
@@ -184,3 +184,28 @@ rule card:
         templates=f"--templates {shlex.quote(config['templates'])}" if config["templates"] else "",
     shell:
         "{params.srgrid} card {params.run_dir} {params.templates} 2>&1 | tee {log}"
+
+
+# Not among the run's own results: `snakemake verify_run` makes all cells of the finished run again, and compares.
+rule verify_run:
+    input:
+        card=card_files(),
+        weights=[weights_inputs(method, scale) for method, scale in weights_by_column()],
+    output:
+        RUN / "verified.json",
+    log:
+        RUN / "logs" / "verify_run.log",
+    benchmark:
+        RUN / "benchmarks" / "verify_run.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=GPU,
+    params:
+        srgrid=program,
+        code=code("verification"),
+        run_dir=RUN,
+        mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
+    shell:
+        "{params.srgrid} verify {params.run_dir} --sample all --threads {threads} {params.mirror} --report {output} 2>&1 | tee {log}"
