@@ -107,7 +107,7 @@ wildcard_constraints:
 
 
 def program(wildcards, threads):
-    """How a rule calls srgrid: by this interpreter, or by that of the rule's environment or container.
+    """What stands for srgrid in a shell command, this interpreter, or that of the environment or container of a step.
 
     A param that takes `threads` is not compared by Snakemake: results stay when the program is called from elsewhere.
     pipefail: the workflow that this one is a module of may have another shell prefix.
