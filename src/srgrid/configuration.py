@@ -41,6 +41,11 @@ class Train:
         "Warm starts: the trunk of scale 3 and 4 comes from the trained x2 model. {} trains each scale from nothing.",
     )
     seed: int = setting(0, "Fixes initial weights, crops and augmentation.", minimum=0)
+    state: str = setting(
+        "",
+        "A folder that outlives a job, for checkpoints and logs, where jobs share no file system (see "
+        "docs/cluster.md). Empty: results/<run>/state.",
+    )
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,14 @@ class Compute:
         "Of upscaling: fp32, bf16, or auto: bf16 where the hardware computes in it. A training's is its recipe's; "
         "train.settings can change it.",
     )
+
+
+@dataclass(frozen=True)
+class Software:
+    """Where jobs find srgrid, if not in the environment that Snakemake runs in (see docs/cluster.md)."""
+
+    container: str = setting("", "An image, for --sdm apptainer, for example docker://registry.example.org/srgrid:1.")
+    modules: list[str] = setting([], "Environment modules to load, in order, for --sdm env-modules.")
 
 
 @dataclass(frozen=True)
@@ -173,6 +186,7 @@ class Config:
     )
     train: Train = setting(Train(), "The training of the models that no weights are given for.")
     compute: Compute = setting(Compute(), "With what one job computes.")
+    software: Software = setting(Software(), "Where jobs find srgrid.")
     upscale: Upscale = setting(Upscale(), "How networks enlarge.")
     costs: Costs = setting(Costs(), "What the methods cost (see docs/costs.md).")
     figures: Figures = setting(Figures(), "What the figures and the card's compare view show.")

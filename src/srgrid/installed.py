@@ -22,8 +22,8 @@ def shared() -> Path:
 
 
 def runs() -> list[str]:
-    """Names of the configs that a laid-out workflow comes with."""
-    return sorted(file.stem for file in (shared() / "config").glob("*.yaml"))
+    """Names of the configs that a laid-out workflow comes with; config.yaml is what snakedeploy starts with."""
+    return sorted(file.stem for file in (shared() / "config").glob("*.yaml") if file.stem != "config")
 
 
 def lay_out(run: str, out: Path) -> None:

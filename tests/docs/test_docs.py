@@ -298,6 +298,7 @@ def test_a_command_in_running_text_can_be_typed(piece: Piece, workspace: Path):
         "make": check_make,
         "srgrid": check_usage,
         "python": check_script,
+        "pip": check_pip,
         "torchrun": lambda piece, words: check_usage(piece, words[words.index("srgrid") + 1 :]),
     }[words[0]](piece, words[1:])
 

@@ -70,10 +70,13 @@ def test_every_key_of_the_config_is_commented_and_known():
             assert before.strip().startswith("#"), line
 
 
-def test_every_rule_has_log_benchmark_and_conda():
+EVERY_RULE_SAYS = ("log:", "benchmark:", "conda:", "envmodules:", "output:", "threads:", "mem_mb=", "runtime=")
+
+
+def test_every_rule_says_what_it_writes_and_takes():
     for file in sorted((ROOT / "workflow/rules").glob("*.smk")):
         for name, body in re.findall(r"^rule (\w+):\n((?:[ \t]+.*\n|\n)+)", file.read_text(), re.M):
-            for directive in ("log:", "benchmark:", "conda:", "output:"):
+            for directive in EVERY_RULE_SAYS:
                 assert directive in body, f"{file.name}: rule {name} has no {directive}"
 
 

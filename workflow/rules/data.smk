@@ -7,6 +7,12 @@ rule fetch:
         RESOURCES / "benchmarks" / "fetch" / "{dataset}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=240,
     params:
         srgrid=program,
         mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
@@ -28,6 +34,12 @@ rule verify:
         RESOURCES / "benchmarks" / "verify" / "{dataset}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
     params:
         srgrid=program,
         source=lambda w: source_of(w.dataset),

@@ -10,6 +10,12 @@ rule lr:
         RESOURCES / "benchmarks" / "lr" / "{degradation}_{dataset}_x{scale}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
     params:
         srgrid=program,
         code=code("degrade"),

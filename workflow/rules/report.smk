@@ -22,6 +22,12 @@ rule figure:
         RUN / "benchmarks" / "figure" / "{dataset}_x{scale}.tsv"
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=30,
     params:
         srgrid=program,
         code=[code("report.figures"), code("report.previews")],
@@ -50,13 +56,19 @@ rule provenance:
         RUN / "benchmarks" / "provenance.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=30,
     params:
         srgrid=program,
         code=[code("provenance"), code("report.figures"), code("report.card")],
         inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
-        weights=[
-            f"--weights {shlex.quote(f'{method}:{scale}={file}')}"
-            for (method, scale), file in weights_by_column().items()
+        weights=lambda w, input: [
+            f"--weights {shlex.quote(f'{method}:{scale}={model_argument(method, scale, input.weights)}')}"
+            for method, scale in weights_by_column()
         ],
         config=lambda w: json.dumps(config),
         missing=lambda w: json.dumps(plan.undeclared(config, dataset)),
@@ -79,14 +91,19 @@ rule cost:
         RUN / "benchmarks" / "cost.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
     threads: (workflow.cores or COMPUTE["threads"]) if config["costs"]["measure"] else 1
     resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=120,
         gpu=GPU if config["costs"]["measure"] else 0,
     params:
         srgrid=program,
         code=[code("cost"), code("report.costs")],
         weights_sha256=[given_digest(method, scale) for method, scale in weights_by_column()],
-        columns=priced_columns(),
+        priced=priced_columns(),
+        columns=lambda w, input: column_arguments(input.weights),
         how=cost_options(),
         device=COMPUTE["device"],
         precision=COMPUTE["precision"],
@@ -114,10 +131,16 @@ rule audit:
         RUN / "benchmarks" / "audit.tsv"
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=30,
     params:
         srgrid=program,
         code=code("report.audit"),
-        run_dir=RUN,
+        run_dir=lambda w, output: Path(output.audit).parent,
     shell:
         "{params.srgrid} audit {params.run_dir} {input.parts} 2>&1 | tee {log}"
 
@@ -127,7 +150,7 @@ rule card:
         tables=rules.grid.output,
         provenance=rules.provenance.output,
         costs=rules.cost.output,
-        figures=[RUN / "figures" / f"{name}_x{scale}.json" for name, scale in cells()],
+        figures=figure_files(),
         previews=[RUN / "previews" / f"{name}_x{scale}" for name, scale in cells()],
         audit=rules.audit.output if config["audit"] else [],
     output:
@@ -147,10 +170,16 @@ rule card:
         RUN / "benchmarks" / "card.tsv"
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=30,
     params:
         srgrid=program,
         code=code("report.card"),
-        run_dir=RUN,
+        run_dir=lambda w, output: Path(output.html).parent,
         templates_sha256=templates_digest(),
         templates=f"--templates {shlex.quote(config['templates'])}" if config["templates"] else "",
     shell:

@@ -13,11 +13,17 @@ rule score:
         RUN / "benchmarks" / "score" / "{dataset}_x{scale}_{model}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
     params:
         srgrid=program,
         code=code("scoring"),
-        cells=lambda w: cell_options(w, config["protocols"]),
-        out_dir=RUN / "scores",
+        cells=lambda w, input: cell_options(w, input, config["protocols"]),
+        out_dir=lambda w, output: Path(output.scores[0]).parents[1],
         define=json.dumps(DEFINITIONS),
         metrics=",".join(config["metrics"]),
         versions=[metric.version for metric in METRICS],
@@ -44,8 +50,8 @@ if choice_protocols():
         params:
             srgrid=program,
             code=code("scoring"),
-            cells=lambda w: cell_options(w, choice_protocols()),
-            out_dir=RUN / "scores",
+            cells=lambda w, input: cell_options(w, input, choice_protocols()),
+            out_dir=lambda w, output: Path(output.scores[0]).parents[1],
             define=json.dumps(DEFINITIONS),
             metrics=",".join(config["metrics"]),
             versions=[metric.version for metric in METRICS],
@@ -71,10 +77,16 @@ rule grid:
         RUN / "benchmarks" / "grid.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=30,
     params:
         srgrid=program,
         code=code("report.grid"),
         order=json.dumps(plan.order(config)),
-        out_dir=RUN,
+        out_dir=lambda w, output: Path(output.grid).parent,
     shell:
         "{params.srgrid} grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"

@@ -10,6 +10,12 @@ rule pack:
         RESOURCES / "benchmarks" / "pack" / f"{TRAINING_SET}_x{{scale}}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
     params:
         srgrid=program,
         code=code("data.pack"),
@@ -34,18 +40,22 @@ rule train:
         RUN / "benchmarks" / "train" / "{model}_x{scale}.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
     threads: COMPUTE["threads"]
     resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=720,
         gpu=GPU,
     params:
         srgrid=program,
-        state=str(RUN / "state" / "{model}_x{scale}"),
+        state=state_folder,
         recipe=config["train"]["recipe"],
         # No function of threads: Snakemake compares only params that derive from nothing else.
         settings=lambda w: json.dumps(plan.training_settings(config)),
         init=lambda wildcards, input: f"--init {shlex.quote(str(input.init))}" if input.init else "",
     shell:
         "{params.srgrid} train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
-        " --state {params.state} --recipe {params.recipe} --settings {params.settings:q}"
+        " --state {params.state:q} --recipe {params.recipe} --settings {params.settings:q}"
         " --threads {threads} {params.init}"
         " 2>&1 | tee {log}"

@@ -10,8 +10,12 @@ rule upscale:
         RUN / "benchmarks" / "upscale" / "{model}_{degradation}-8bit_{dataset}_x{scale}.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
     threads: lambda w: 1 if w.model in COMPUTED else COMPUTE["threads"]
     resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=120,
         gpu=lambda w: 0 if w.model in COMPUTED else GPU,
     params:
         srgrid=program,
@@ -22,7 +26,7 @@ rule upscale:
         rgb_range=lambda w: rgb_range(w.model),
         tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
-        model=lambda w: str(weights_file(w.model, w.scale) or w.model),
+        model=lambda w, input: model_argument(w.model, w.scale, input.weights),
         device=COMPUTE["device"],
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
@@ -49,7 +53,7 @@ use rule upscale as upscale_float with:
         rgb_range=lambda w: rgb_range(w.model),
         tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
-        model=lambda w: str(weights_file(w.model, w.scale) or w.model),
+        model=lambda w, input: model_argument(w.model, w.scale, input.weights),
         device=COMPUTE["device"],
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
@@ -68,6 +72,12 @@ rule sr:
         RUN / "benchmarks" / "sr" / "{model}_{dataset}_x{scale}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
     params:
         srgrid=program,
         code=code("given"),
