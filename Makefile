@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test verify fuzz lint lock peers clean
+.PHONY: demo test verify fuzz lint check lock peers clean
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
@@ -38,6 +38,13 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+# The licences of all that requirements.lock pins, and whether a vulnerability of one is known: asks PyPI, and fails
+# (--strict) if it gives no answer for one.
+check: $(READY)
+	$(BIN)/python tools/licences.py
+	test -x build/audit/bin/pip-audit || ($(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet pip-audit==2.10.1)
+	build/audit/bin/pip-audit --strict --requirement requirements.lock --no-deps --disable-pip
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "srgrid needs Python 3.11 or newer: make PYTHON=...")'

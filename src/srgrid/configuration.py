@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Annotated, Any, Literal
 
 from srgrid.settings import Costs, Device, Precision, Rule, setting
@@ -84,7 +84,8 @@ class Figures:
         minimum=16,
     )
     whole: bool = setting(
-        True, "Show the whole image beside its crops. Turn it off for figures of images that you may not pass on."
+        True,
+        "Show whole images in figures and on the page, not crops alone. Turn it off for images you may not pass on.",
     )
     show: dict[str, Annotated[dict[str, Box | None], Rule(minProperties=1)]] = setting(
         {},
@@ -203,3 +204,17 @@ def completed(said: Mapping[str, Any]) -> dict[str, Any]:
 def defaults() -> dict[str, Any]:
     """The configuration of a run that is told nothing."""
     return asdict(Config())
+
+
+def filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the defaults of the keys that it leaves out; what it has, right or wrong, stays."""
+    return _filled(given, Config())
+
+
+def _filled(given: Mapping[str, Any], record: Any) -> dict[str, Any]:
+    made = {**asdict(record), **given}
+    for name, value in given.items():
+        default = getattr(record, str(name), None)
+        if is_dataclass(default) and isinstance(value, Mapping):
+            made[name] = _filled(value, default)
+    return made

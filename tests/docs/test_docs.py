@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,14 @@ DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
 BLOCKS = {page: blocks.fenced(page) for page in PAGES}
 COMMAND_SPANS = [*blocks.command_spans(), *blocks.comment_commands("config.yaml")]
 LANGUAGES = ("bash", "python", "yaml", "text")
-RECORDED = ("srgrid", "snakemake", "make", "python", "torchrun")  # what a bash block may call, beside the shell's own
+RECORDED = (
+    "srgrid",
+    "snakemake",
+    "make",
+    "python",
+    "torchrun",
+    "pip",
+)  # what a bash block may call, beside the shell's own
 
 
 # The names that the documents use
@@ -108,7 +116,8 @@ def test_the_blocks_of_a_page_run(page: str, workspace: Path):
 def run_bash(block: Piece) -> None:
     """Run a block in bash with recorders in place of our programs, then each recorded call by its own rule."""
     for call in record(block):
-        {"srgrid": run_srgrid, "snakemake": check_snakemake, "make": check_make}[call[0]](block, call[1:])
+        rules = {"srgrid": run_srgrid, "snakemake": check_snakemake, "make": check_make, "pip": check_pip}
+        rules[call[0]](block, call[1:])
 
 
 def record(block: Piece) -> list[list[str]]:
@@ -259,7 +268,7 @@ def test_the_runs_that_the_documents_name_can_be_planned(shelf_weights: Path):
 
 
 def rule_names() -> set[str]:
-    files = [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
+    files = [ROOT / "workflow/Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
     return {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
 
 
@@ -308,6 +317,15 @@ def check_usage(piece: Piece, words: list[str]) -> None:
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     for word in words:
         assert not word.startswith("--") or word in {*options, "--help"}, f"{piece}: no option {word}"
+
+
+def check_pip(piece: Piece, words: list[str]) -> None:
+    """An installation of this package: its extras are those of pyproject.toml."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    found = re.fullmatch(r"(?:\.|srgrid)(?:\[([\w,]+)\])?", words[-1])
+    assert words[0] == "install", piece
+    assert found, piece
+    assert set(filter(None, (found[1] or "").split(","))) <= set(extras), piece
 
 
 def check_script(piece: Piece, words: list[str]) -> None:

@@ -13,17 +13,23 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+# Beside the code of a checkout, the rules call that code; elsewhere (laid out, a module from a host), an installed srgrid.
+HERE = workflow.current_basedir
+ROOT = Path(HERE).parents[1] if HERE.is_local else Path.cwd()
+SOURCE = str(ROOT / "src") if (ROOT / "src/srgrid").is_dir() else ""
+if SOURCE:
+    sys.path.insert(0, SOURCE)
 
 from srgrid import given, plan
 from srgrid.choices import choice_definitions, choices
 from srgrid.code import code_identity
 from srgrid.config import check, coerced
-from srgrid.configuration import MOVED
+from srgrid.configuration import MOVED, filled
 from srgrid.data import registry
 from srgrid.data.fingerprint import fingerprint
 from srgrid.degrade import degradations
 from srgrid.errors import SrgridError
+from srgrid.installed import shared
 from srgrid.lock import hold
 from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
@@ -45,11 +51,13 @@ def or_stop(function, *arguments, **options):
         raise WorkflowError(str(error)) from None
 
 
-SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
-config.update(or_stop(coerced, config, SCHEMA))
+SCHEMA = Path(workflow.source_path("../schemas/config.schema.yaml"))  # a copy of it
+config.update(or_stop(coerced, filled(config), SCHEMA))
 or_stop(check, config, SCHEMA, MOVED)
 MIRROR = config["mirror"] or os.environ.get("SRGRID_MIRROR")
-or_stop(plan.require, config, choice_definitions(), MIRROR, model_names(), Path(workflow.basedir))
+# Where weights and SR images are that the config names by a relative path and the working directory has not.
+SHIPPED = shared()
+or_stop(plan.require, config, choice_definitions(), MIRROR, model_names(), SHIPPED)
 
 RUN = Path("results") / config["run"]
 RESOURCES = Path("resources")
@@ -89,13 +97,15 @@ wildcard_constraints:
     degradation="|".join(map(re.escape, DEGRADATIONS)),
 
 
-# `srgrid` in the rules: this interpreter's, or with --sdm conda that of the rule's environment; always this source tree.
-PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
-SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
-# In place of Snakemake's own prefix: `set -euo pipefail` has to be said again, or a step that ends in a pipe never fails.
-shell.prefix(
-    f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; '
-)
+def program(wildcards, threads):
+    """How a rule calls srgrid: by this interpreter, or by that of the rule's environment or container.
+
+    A param that takes `threads` is not compared by Snakemake: results stay when the program is called from elsewhere.
+    pipefail: the workflow that this one is a module of may have another shell prefix.
+    """
+    python = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
+    source = f"PYTHONPATH={shlex.quote(SOURCE)}${{PYTHONPATH:+:$PYTHONPATH}} " if SOURCE else ""
+    return f"set -euo pipefail; {source}{python} -m srgrid"
 
 
 def cells():
@@ -122,7 +132,7 @@ def sr_dir(model, protocol, dataset, scale):
 
 def given_dir(model, dataset, scale):
     """Where another program's finished SR images are."""
-    return given.folder_of(config["sr"][model], dataset, scale, Path(workflow.basedir))
+    return given.folder_of(config["sr"][model], dataset, scale, SHIPPED)
 
 
 def lr_origin(name):
@@ -135,7 +145,7 @@ def weights_file(model, scale):
     if model in COMPUTED:
         return []
     if model in config["weights"]:
-        return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))  # or a Python entry
+        return plan.weights_path(config["weights"][model], scale, SHIPPED)  # or a Python entry
     return RUN / "weights" / f"{model}_x{scale}.safetensors"
 
 
@@ -271,7 +281,7 @@ def choice_scores():
 
 def remake_command():
     """What re-makes this run, as a user would type it."""
-    return plan.remake_command(workflow.configfiles, workflow.config_settings.config, Path(workflow.basedir))
+    return plan.remake_command(workflow.configfiles, workflow.config_settings.config, ROOT)
 
 
 def card_files():

@@ -8,12 +8,13 @@ rule fetch:
     conda:
         "../../envs/data.yaml"
     params:
+        srgrid=program,
         mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
         source=lambda w: source_of(w.dataset),
         code=code("data.fetch"),
         define=lambda w: json.dumps(config["define_datasets"]),
     shell:
-        "srgrid data fetch {wildcards.dataset} {output} {params.mirror} --define {params.define:q} 2>&1 | tee {log}"
+        "{params.srgrid} data fetch {wildcards.dataset} {output} {params.mirror} --define {params.define:q} 2>&1 | tee {log}"
 
 
 rule verify:
@@ -28,8 +29,9 @@ rule verify:
     conda:
         "../../envs/data.yaml"
     params:
+        srgrid=program,
         source=lambda w: source_of(w.dataset),
         code=code("data.verify"),
         define=lambda w: json.dumps(config["define_datasets"]),
     shell:
-        "srgrid data verify {input} --dataset {wildcards.dataset} --report {output} --define {params.define:q} 2>&1 | tee {log}"
+        "{params.srgrid} data verify {input} --dataset {wildcards.dataset} --report {output} --define {params.define:q} 2>&1 | tee {log}"

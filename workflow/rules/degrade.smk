@@ -11,9 +11,10 @@ rule lr:
     conda:
         "../../envs/data.yaml"
     params:
+        srgrid=program,
         code=code("degrade"),
         scale=lambda w: int(w.scale) * dataset(w.dataset).lr_times,
         define=lambda w: own_degradation(w.degradation),
     shell:
-        "srgrid lr {input.hr} {output} --scale {params.scale} --degradation {wildcards.degradation}"
+        "{params.srgrid} lr {input.hr} {output} --scale {params.scale} --degradation {wildcards.degradation}"
         " --define {params.define:q} 2>&1 | tee {log}"

@@ -23,6 +23,7 @@ rule figure:
     conda:
         "../../envs/report.yaml"
     params:
+        srgrid=program,
         code=[code("report.figures"), code("report.previews")],
         protocol=config["protocols"][0],
         sr=lambda w, input: [f"--sr {shlex.quote(f'{m}={d}')}" for m, d in zip(config["methods"], input.sr)],
@@ -31,7 +32,7 @@ rule figure:
         show=lambda w: json.dumps(config["figures"]["show"].get(w.dataset, {})),
         whole="--whole" if config["figures"]["whole"] else "--no-whole",
     shell:
-        "srgrid figure {input.scores} {input.hr} {output.png} --scale {wildcards.scale} --dataset {wildcards.dataset}"
+        "{params.srgrid} figure {input.scores} {input.hr} {output.png} --scale {wildcards.scale} --dataset {wildcards.dataset}"
         " --protocol {params.protocol} {params.sr} --previews {output.previews} --crop {params.crop}"
         " --count {params.shown} {params.whole} --show {params.show:q} 2>&1 | tee {log}"
 
@@ -50,6 +51,7 @@ rule provenance:
     conda:
         "../../envs/torch.yaml"
     params:
+        srgrid=program,
         code=[code("provenance"), code("report.figures"), code("report.card")],
         inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
         weights=[
@@ -60,7 +62,7 @@ rule provenance:
         missing=lambda w: json.dumps(plan.undeclared(config, dataset)),
         command=remake_command(),
     shell:
-        "srgrid provenance {output} {params.inputs} {params.weights} --config {params.config:q}"
+        "{params.srgrid} provenance {output} {params.inputs} {params.weights} --config {params.config:q}"
         " --missing {params.missing:q} --command {params.command:q} 2>&1 | tee {log}"
 
 
@@ -81,6 +83,7 @@ rule cost:
     resources:
         gpu=GPU if config["costs"]["measure"] else 0,
     params:
+        srgrid=program,
         code=[code("cost"), code("report.costs")],
         weights_sha256=[given_digest(method, scale) for method, scale in weights_by_column()],
         columns=priced_columns(),
@@ -90,7 +93,7 @@ rule cost:
         torch_threads=COMPUTE["threads"],
         rgb_range=json.dumps(config["upscale"]["rgb_range"]),
     shell:
-        "srgrid cost {output.costs} {params.columns} {params.how} --device {params.device}"
+        "{params.srgrid} cost {output.costs} {params.columns} {params.how} --device {params.device}"
         " --precision {params.precision} --threads {params.torch_threads} --rgb-range {params.rgb_range:q}"
         " 2>&1 | tee {log}"
 
@@ -112,10 +115,11 @@ rule audit:
     conda:
         "../../envs/report.yaml"
     params:
+        srgrid=program,
         code=code("report.audit"),
         run_dir=RUN,
     shell:
-        "srgrid audit {params.run_dir} {input.parts} 2>&1 | tee {log}"
+        "{params.srgrid} audit {params.run_dir} {input.parts} 2>&1 | tee {log}"
 
 
 rule card:
@@ -144,12 +148,13 @@ rule card:
     conda:
         "../../envs/report.yaml"
     params:
+        srgrid=program,
         code=code("report.card"),
         run_dir=RUN,
         templates_sha256=templates_digest(),
         templates=f"--templates {shlex.quote(config['templates'])}" if config["templates"] else "",
     shell:
-        "srgrid card {params.run_dir} {params.templates} 2>&1 | tee {log}"
+        "{params.srgrid} card {params.run_dir} {params.templates} 2>&1 | tee {log}"
 
 
 # Not among the run's own results: `snakemake verify_run` makes all cells of the finished run again, and compares.
@@ -169,8 +174,9 @@ rule verify_run:
     resources:
         gpu=GPU,
     params:
+        srgrid=program,
         code=code("verification"),
         run_dir=RUN,
         mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
     shell:
-        "srgrid verify {params.run_dir} --sample all --threads {threads} {params.mirror} --report {output} 2>&1 | tee {log}"
+        "{params.srgrid} verify {params.run_dir} --sample all --threads {threads} {params.mirror} --report {output} 2>&1 | tee {log}"

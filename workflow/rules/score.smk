@@ -14,6 +14,7 @@ rule score:
     conda:
         "../../envs/data.yaml"
     params:
+        srgrid=program,
         code=code("scoring"),
         cells=lambda w: cell_options(w, config["protocols"]),
         out_dir=RUN / "scores",
@@ -21,7 +22,7 @@ rule score:
         metrics=",".join(config["metrics"]),
         versions=[metric.version for metric in METRICS],
     shell:
-        "srgrid cells {input.hr} {params.out_dir} --dataset {wildcards.dataset} --scale {wildcards.scale}"
+        "{params.srgrid} cells {input.hr} {params.out_dir} --dataset {wildcards.dataset} --scale {wildcards.scale}"
         " --method {wildcards.model} {params.cells} --define {params.define:q} --metrics {params.metrics:q} 2>&1 | tee {log}"
 
 
@@ -41,6 +42,7 @@ if choice_protocols():
         benchmark:
             RUN / "benchmarks" / "score" / "choices_{dataset}_x{scale}_{model}.tsv"
         params:
+            srgrid=program,
             code=code("scoring"),
             cells=lambda w: cell_options(w, choice_protocols()),
             out_dir=RUN / "scores",
@@ -70,8 +72,9 @@ rule grid:
     conda:
         "../../envs/data.yaml"
     params:
+        srgrid=program,
         code=code("report.grid"),
         order=json.dumps(plan.order(config)),
         out_dir=RUN,
     shell:
-        "srgrid grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"
+        "{params.srgrid} grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"

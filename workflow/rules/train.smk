@@ -11,11 +11,12 @@ rule pack:
     conda:
         "../../envs/data.yaml"
     params:
+        srgrid=program,
         code=code("data.pack"),
         degradation=config["train"]["degradation"],
         define=lambda w: own_degradation(config["train"]["degradation"]),
     shell:
-        "srgrid pack {input.hr} --scale {wildcards.scale} --out {output} --degradation {params.degradation}"
+        "{params.srgrid} pack {input.hr} --scale {wildcards.scale} --out {output} --degradation {params.degradation}"
         " --define {params.define:q} 2>&1 | tee {log}"
 
 
@@ -37,13 +38,14 @@ rule train:
     resources:
         gpu=GPU,
     params:
+        srgrid=program,
         state=str(RUN / "state" / "{model}_x{scale}"),
         recipe=config["train"]["recipe"],
         # No function of threads: Snakemake compares only params that derive from nothing else.
         settings=lambda w: json.dumps(plan.training_settings(config)),
         init=lambda wildcards, input: f"--init {shlex.quote(str(input.init))}" if input.init else "",
     shell:
-        "srgrid train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
+        "{params.srgrid} train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
         " --state {params.state} --recipe {params.recipe} --settings {params.settings:q}"
         " --threads {threads} {params.init}"
         " 2>&1 | tee {log}"

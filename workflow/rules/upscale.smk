@@ -14,6 +14,7 @@ rule upscale:
     resources:
         gpu=lambda w: 0 if w.model in COMPUTED else GPU,
     params:
+        srgrid=program,
         kind="8bit",
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
@@ -26,7 +27,7 @@ rule upscale:
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
     shell:
-        "srgrid upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
+        "{params.srgrid} upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
         " --degradation {wildcards.degradation} --define {params.define:q} --kind {params.kind} --device {params.device}"
         " --precision {params.precision} {params.ensemble} {params.rgb_range} {params.tile} --threads {threads} 2>&1 | tee {log}"
 
@@ -40,6 +41,7 @@ use rule upscale as upscale_float with:
     benchmark:
         RUN / "benchmarks" / "upscale" / "{model}_{degradation}-float_{dataset}_x{scale}.tsv"
     params:
+        srgrid=program,
         kind="float",
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
@@ -67,8 +69,9 @@ rule sr:
     conda:
         "../../envs/data.yaml"
     params:
+        srgrid=program,
         code=code("given"),
         folder=lambda w: str(given_dir(w.model, w.dataset, w.scale)),
         source=lambda w: or_stop(given.fingerprint, given_dir(w.model, w.dataset, w.scale)),
     shell:
-        "srgrid sr {params.folder:q} {input.hr} {output} 2>&1 | tee {log}"
+        "{params.srgrid} sr {params.folder:q} {input.hr} {output} 2>&1 | tee {log}"

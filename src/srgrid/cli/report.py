@@ -29,7 +29,7 @@ from srgrid.files import keep_apart
 @click.option("--previews", type=PATH, required=True, help="Folder to make for the page's compare view.")
 @click.option("--crop", type=int, help="Side of the crop in HR pixels.")
 @click.option("--count", type=click.IntRange(min=1), default=3, help="Images in the compare view.")
-@click.option("--whole/--no-whole", default=True, help="Show the whole image beside its crops.")
+@click.option("--whole/--no-whole", default=True, help="Show whole images, not crops alone.")
 @json_option("--show", "JSON object: images to show, each with [x, y, width, height] or null.")
 def figure(
     scores: Path,

@@ -20,10 +20,11 @@ Values = Mapping[Any, Any]
 
 @dataclass(frozen=True)
 class ValueView:
-    """One printed value: the metric's, and whether it is the best of its row."""
+    """One printed value: the metric's, and whether it is the best of its row, or the best but for that."""
 
     text: str
     best: bool
+    second: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def _cell(data: CardData, key: tuple[Any, ...], present: Mapping[Any, Values], e
 
 def _value(metric: Metric, method: str, present: Mapping[Any, Values]) -> ValueView:
     value = present[method][metric.name]
-    top = metric.best(values[metric.name] for values in present.values())
-    return ValueView(shown(metric, value), len(present) > 1 and round(value, metric.printed) == top)
+    rank = metric.rank(value, [values[metric.name] for values in present.values()])
+    return ValueView(shown(metric, value), rank == 1, rank == 2)
 
 
 def _range(ends: Values, name: str, form: str) -> str:
