@@ -65,9 +65,11 @@ def workspace(tmp_path: Path, photographs: dict[str, np.ndarray], monkeypatch: p
     _make_mirror(tmp_path / "mirror")
     rows = [digests.digest_rows(f"street_{k:02d}", "", np.roll(parts["coffee"], k, axis=0)) for k in range(1, 21)]
     digests.write_digests(tmp_path / "street.csv", [row for image in rows for row in image])
-    for name in ("scores.csv", "tables.json"):
-        (tmp_path / "results/published").mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "results/published" / name, tmp_path / "results/published")
+    shutil.copytree(ROOT / "results/sample", tmp_path / "results/sample")
+    shutil.copytree(
+        ROOT / "results/published", tmp_path / "results/published", ignore=shutil.ignore_patterns("figures")
+    )
+    shutil.copy(ROOT / "README.md", tmp_path)
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/activate").touch()
     for name, place in (("SRGRID_MIRROR", "mirror"), ("SRGRID_CACHE", "cache"), ("HF_HOME", "hub")):

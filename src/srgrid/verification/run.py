@@ -38,7 +38,7 @@ def verify_run(
         return Verified(run_dir, tuple(found), (0, 0))
     with scratch_dir(Path(tempfile.gettempdir())) as room, leaving_out(room):
         (room / "tables").mkdir()
-        found += check_run_files(run_dir, tables, room / "tables")
+        found += check_run_files(run_dir, tables, provenance, room / "tables")
         found += compare_card(run_dir, provenance, room / "tables")
         try:
             run = Remake(_config(provenance, mirror, compute), room, run_dir, tables)

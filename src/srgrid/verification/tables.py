@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,6 +15,7 @@ from srgrid.report.grid import grid
 from srgrid.report.intervals import intervals
 from srgrid.report.tables import run_metrics
 from srgrid.verification.found import Finding
+from srgrid.verification.versions import same_code
 
 PROVENANCE = "provenance.json"
 _AGAIN = "take it from where the run was made, or run it again"
@@ -40,7 +42,9 @@ def read_run(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any], list[Findin
     return tables, provenance, found
 
 
-def check_run_files(run_dir: Path, tables: Mapping[str, Any], room: Path) -> Iterator[Finding]:
+def check_run_files(
+    run_dir: Path, tables: Mapping[str, Any], provenance: Mapping[str, Any], room: Path
+) -> Iterator[Finding]:
     """Every file against the record of its digest, and the tables that follow from scores.csv against these made again.
 
     room: an empty folder.
@@ -52,7 +56,7 @@ def check_run_files(run_dir: Path, tables: Mapping[str, Any], room: Path) -> Ite
         yield Finding("scores.csv", "equal", "as it was made")
     yield from _from_scores(run_dir, tables, room, edited)
     yield from _recorded(run_dir)
-    yield from _exports(run_dir, room)
+    yield from _exports(run_dir, room, same_code(provenance, "grid") and same_code(provenance, "card"))
 
 
 def _from_scores(run_dir: Path, tables: Mapping[str, Any], room: Path, edited: list[str]) -> Iterator[Finding]:
@@ -94,7 +98,8 @@ def _recorded(run_dir: Path) -> Iterator[Finding]:
             yield Finding(what, "equal", "as they were made")
 
 
-def _exports(run_dir: Path, room: Path) -> Iterator[Finding]:
+def _exports(run_dir: Path, room: Path, same: bool) -> Iterator[Finding]:
+    """Tables for papers. same: made by this code; by another, their form may differ, their numbers not."""
     there = [name for name in EXPORTS if (run_dir / name).is_file()]
     if not there:
         return
@@ -109,7 +114,16 @@ def _exports(run_dir: Path, room: Path) -> Iterator[Finding]:
         return
     for name in there:
         apart = first_difference(run_dir / name, copy / name)
-        yield Finding(name, "differs" if apart else "equal", apart or "follows from the tables")
+        if not apart:
+            yield Finding(name, "equal", "follows from the tables")
+        elif same or _numbers(run_dir / name) != _numbers(copy / name):
+            yield Finding(name, "differs", apart)
+        else:
+            yield Finding(name, "other version", f"the same numbers in another form: {apart}")
+
+
+def _numbers(file: Path) -> list[str]:
+    return re.findall(r"\d+\.\d+", file.read_text(encoding="utf-8", errors="replace"))
 
 
 def first_difference(there: Path, made: Path) -> str:
