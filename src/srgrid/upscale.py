@@ -153,7 +153,7 @@ def _network(found: Located, scale: int, options: Options) -> _Runner:
     precision = computed_in(network, network.device, options.precision)
     made_by = {
         "architecture": network.architecture,
-        "config": asdict(network.config),
+        "config": written(network.config),
         "weights": network.file,
         "weights_sha256": network.sha256,
         "precision": precision,

@@ -50,7 +50,7 @@ def save_folder(folder: Path, module: nn.Module, record: WeightsRecord, name: st
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / WEIGHTS, module, record)
-    config = {"architecture": record.architecture, **asdict(record.config)}
+    config = {"architecture": record.architecture, **written(record.config)}
     texts = {CONFIG: json.dumps(config, indent=2, sort_keys=True) + "\n"}
     if not (folder / "README.md").exists():
         texts["README.md"] = _readme(record, name or str(folder))

@@ -7,6 +7,7 @@ import json
 import math
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import NoneType
@@ -28,10 +29,10 @@ from srgrid.settings import Precision
 from srgrid.train.batches import Planner, Source, source, split
 from srgrid.train.checkpoint import State, floats, tell
 from srgrid.train.console import Line
-from srgrid.train.learner import Learner, fresh
+from srgrid.train.learner import Learner, arithmetic, fresh
 from srgrid.train.log import Log
 from srgrid.train.recipes import TrainConfig
-from srgrid.train.schedule import lr_at
+from srgrid.train.schedule import lr_at, patch_at
 from srgrid.train.stop import Interrupted, StopFlag, listening
 from srgrid.train.team import Team, gathered
 
@@ -75,21 +76,25 @@ def train(
         pack = Pack.open(pack_path)
         if pack.scale != scale:
             raise SrgridError(f"{pack_path}: packed for scale {pack.scale}, not {scale}; pack the images again")
+        recipe = recipe.warm() if init else recipe
         training, held_out = split(pack, recipe.held_out)
         planner = Planner(pack, training, recipe)
-        network = fresh(model_name, scale, recipe.seed, init)
+        network = fresh(model_name, scale, recipe, init)
         origin = _origin(network, pack, held_out, recipe, init)
         state = State(Path(state_dir), _identity(origin))
         with state.locked() if team.leads else contextlib.nullcontext():
             recipe = _settle_precision(recipe, network, state, team)
-            learner = Learner(network, recipe, team)
-            origin |= {"recipe": state.identity["recipe"]}
-            session = Session(recipe, team, stop, state, learner, _resume(state, learner, team), started)
-            if not session.progress.done:
-                session.steps = _budget(recipe, planner)
-                session.validation = (pack, held_out)
-                _loop(session, source(pack, planner, team.device, team.share(recipe.batch)))
-            return _finish(session, origin, out_path)
+            with arithmetic(recipe, team.device):
+                learner = Learner(network, recipe, team)
+                origin |= {"recipe": state.identity["recipe"]}
+                session = Session(recipe, team, stop, state, learner, _resume(state, learner, team), started)
+                if not session.progress.done:
+                    session.steps = _budget(recipe, planner)
+                    session.validation = (pack, held_out)
+                    share = team.share(recipe.batch)
+                    needed = 0 if team.device.type == "cpu" else learner.needed(recipe.batch // team.size, max(recipe.patches))
+                    _loop(session, source(pack, planner, team.device, share, needed))
+                return _finish(session, origin, out_path)
 
 
 @dataclass
@@ -115,6 +120,16 @@ class Session:
     def seconds(self) -> float:
         """Seconds of training so far, this session's included."""
         return self.progress.seconds + time.monotonic() - self.started
+
+    @contextlib.contextmanager
+    def uncounted(self, line: Line) -> Iterator[None]:
+        """Within it, a step is compiled: the time is told, and does not count as training."""
+        begun = time.monotonic()
+        line.say("compiling, for a minute or more; that does not count as training")
+        yield
+        took = time.monotonic() - begun
+        self.started += took
+        self.shown = (self.shown[0], self.shown[1] + took)
 
     def used(self) -> float:
         """The share of the budget that is used up."""
@@ -191,7 +206,9 @@ def _loop(session: Session, batches: Source) -> None:
     with Line(label, quiet=not team.leads) as line:
         while (used := session.go_on()) < 1:
             rate = lr_at(recipe, used)
-            session.total += learner.step(at.step, *batches(at.step), rate)
+            lr, hr = batches(at.step, patch_at(recipe, used))
+            with session.uncounted(line) if learner.is_new(lr) else contextlib.nullcontext():
+                session.total += learner.step(at.step, lr, hr, rate)
             at.step += 1
 
             session.show(line)
@@ -250,7 +267,7 @@ def _origin(
     """What decides the weights, and goes into their header."""
     return {
         "model": network.name,
-        "config": asdict(network.config),
+        "config": written(network.config),
         "recipe": recipe.identity(),
         "data": {
             "sha256": pack.digest,
@@ -296,14 +313,10 @@ def _budget(recipe: TrainConfig, planner: Planner) -> int | None:
 
 
 def _resume(state: State, learner: Learner, team: Team) -> Progress:
-    """Claim the state folder and restore its newest whole checkpoint. Process 0 first: it removes torn ones."""
-    content = None
+    """Claim the state folder and restore its newest whole checkpoint: process 0's, which alone may see the folder."""
     if team.leads:
         state.claim()
-        content = state.latest()
-    team.agree(0.0)
-    if not team.leads:
-        content = state.latest()
+    content = team.told(state.latest() if team.leads else None)
     if content is None:
         return Progress()
     learner.restore(content)
@@ -342,7 +355,7 @@ def _finish(session: Session, origin: dict[str, Any], out: Path) -> dict[str, An
     """Write the weights and, beside them, what was measured; returns the summary."""
     progress, learner, team = session.progress, session.learner, session.team
     exported, psnr = progress.step, progress.psnr
-    if session.recipe.export == "best":
+    if session.recipe.export == "best" and team.leads:
         exported, psnr = _take_best(session.state, learner)
     summary = {"steps": progress.step, "exported_step": exported, "psnr": psnr}
     if team.leads:
@@ -368,7 +381,8 @@ def _measured(session: Session) -> dict[str, Any]:
         "precision": recipe.precision,
         "compile": recipe.compile,
         "channels_last": recipe.channels_last,
-        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if team.device.type == "cuda" else None,
+        **({"tf32": recipe.tf32} if team.device.type == "cuda" else {}),
+        "peak_gpu_bytes": torch.cuda.max_memory_allocated(team.device) if team.device.type == "cuda" else None,
     }
 
 
