@@ -237,9 +237,38 @@ def test_plots_are_drawn_and_follow_their_controls(page: Page) -> None:
     page.select_option("#p-scale", "4")
     page.select_option("#p-protocol", "luma8")
     assert "lost at sea" in page.inner_text("#plot-gain")
-    page.select_option("#p-cost", "seconds")
+    page.select_option("#p-cost", "training")
     page.select_option("#p-protocol", "rgb8")
     assert "training time" in page.inner_text("#plot-size")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("by", ["parameters", "training"])
+def test_networks_of_the_literature_are_plotted_and_labels_do_not_overlap(
+    browser: Browser, tmp_path: Path, size: str, by: str
+) -> None:
+    run = make_run(tmp_path / "run", "Set5", scales=(2,), protocols=("rgb8", "literature"))
+    build_card(run)
+    opened = Watched(browser, run / "model_card.html", SIZES[size])
+    page = opened.page
+    page.select_option("#p-cost", by)
+    page.select_option("#p-protocol", "literature")
+    boxes = page.locator("#plot-size svg text").evaluate_all(
+        "all => all.map((one) => { const b = one.getBoundingClientRect(); return [b.left, b.top, b.right, b.bottom]; })"
+    )
+    printed = page.locator("#plot-size circle.printed").count()
+    assert (printed > 10) == (by == "parameters")
+    assert page.locator("#plot-size circle.mark").count() == 1
+    crossing = [
+        (a, b)
+        for k, a in enumerate(boxes)
+        for b in boxes[:k]
+        if min(a[2], b[2]) - max(a[0], b[0]) > 1 and min(a[3], b[3]) - max(a[1], b[1]) > 3
+    ]
+    assert crossing == []
+    page.select_option("#p-protocol", "rgb8")
+    assert page.locator("#plot-size circle.printed").count() == 0
+    opened.page.close()
 
 
 def test_a_bar_opens_its_image(page: Page) -> None:

@@ -34,6 +34,7 @@ def make_run(
     names: tuple[str, ...] = NAMES,
     scales: tuple[int, ...] = (2, 4),
     metrics: Sequence[Metric] = PSNR_SSIM,
+    protocols: Sequence[str] = PROTOCOLS,
 ) -> Path:
     """Write scores, grid, intervals, figures, previews, provenance and a training log; return the run directory.
 
@@ -52,9 +53,9 @@ def make_run(
                 images.write(folder / "SR" / method / f"x{scale}" / f"{name}.png", sr)
         for method in ("bicubic", MODEL):
             describe_sr(folder, method, scale)
-    cells = [(m, s, p) for s in scales for m in ("bicubic", MODEL) for p in PROTOCOLS if (m, s, p) != LACKING]
+    cells = [(m, s, p) for s in scales for m in ("bicubic", MODEL) for p in protocols if (m, s, p) != LACKING]
     parts = [score_cell(folder, dataset, *cell, metrics) for cell in cells]
-    order = {"dataset": [dataset], "scale": list(scales), "method": ["bicubic", MODEL], "protocol": list(PROTOCOLS)}
+    order = {"dataset": [dataset], "scale": list(scales), "method": ["bicubic", MODEL], "protocol": list(protocols)}
     make_grid(parts, folder, order)
     for scale in scales:
         draw(folder, dataset, scale)

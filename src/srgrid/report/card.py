@@ -28,6 +28,7 @@ from srgrid.report.differences import differences, tally
 from srgrid.report.frontmatter import front_matter
 from srgrid.report.page import data_link, page_data, script_json
 from srgrid.report.selection import GIVEN
+from srgrid.report.standing import ranked, standings
 from srgrid.report.tables import BASELINE
 
 PAGE_BUDGET = 14_000_000  # bytes of embedded previews; the page stays under 15 MB
@@ -156,6 +157,8 @@ def _context(data: CardData) -> dict[str, Any]:
         "differences": apart,
         "tally": tally(apart),
         "effect_cells": views.effect_cells(data),
+        "standings": standings(data),
+        "ranked": ranked(data),
         "costs": cost_table(data.costs),
         "timed": next((row for row in data.costs if row.seconds is not None), None),
         "scored_against": data.provenance["config"].get("costs", {}).get("baseline", ""),

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from srgrid.errors import SrgridError
 from srgrid.report.cardata import CardData
+from srgrid.report.standing import expenses, points
 from srgrid.report.tables import CELL, distinct
 
 TYPES = {".webp": "image/webp", ".png": "image/png", ".jpg": "image/jpeg"}
@@ -81,10 +82,8 @@ def page_data(data: CardData, budget: int) -> dict[str, Any]:
              "psnr": p.psnr, "ssim": p.ssim, "text": p.text, "note": p.note}
             for p in data.published
         ],
-        "models": [
-            {"method": m.method, "scale": m.scale, "parameters": m.parameters, "seconds": m.training.seconds}
-            for m in data.models
-        ],
+        "costs": expenses(data),
+        "literature": points(data),
         "curves": data.curves,
     }  # fmt: skip
 

@@ -80,27 +80,52 @@
     host.replaceChildren(chart);
   };
 
-  const sizePlot = (host, width) => {
-    const { dataset, scale, protocol } = now(), by = $("#p-cost").value;
-    const mean = (method) => { const cell = SR.cell(dataset, scale, method, protocol); return cell ? SR.number(cell[`${head.name}_ci`][0]) : null; };
-    const points = data.models.filter((m) => m.scale === scale && m[by] && Number.isFinite(mean(m.method)) && mean(m.method) !== null).map((m) => ({ name: m.method, cost: m[by], value: mean(m.method) }));
-    const base = mean("bicubic");
-    if (!points.length) return nothing(host, `No model of ×${scale} in this run has both a score on ${dataset} and a recorded ${by === "parameters" ? "number of parameters" : "training time"}.`);
-    const height = 250, left = 46, costs = points.map((p) => Math.log10(p.cost));
-    const x = linear([Math.floor(Math.min(...costs) - 0.3), Math.ceil(Math.max(...costs) + 0.3)], [left, width - 10]);
-    const range = padded([...points.map((p) => p.value), ...(base === null ? [] : [base])], 0.12), y = linear([range[1], range[0]], [10, height - 40]);
-    const chart = canvas(width, height, `Mean ${head.label} on ${dataset} x${scale} against ${by}: ${points.map((p) => `${p.name} ${p.cost}, ${SR.shown(head, p.value)}`).join("; ")}`);
-    yAxis(chart, y, ticks(...range, 5), left, width);
-    for (let power = Math.floor(Math.min(...costs) - 0.3); power <= Math.ceil(Math.max(...costs) + 0.3); power += 1) {
-      const shown = by === "parameters" ? (power >= 6 ? `${10 ** (power - 6)} M` : power >= 3 ? `${10 ** (power - 3)} k` : 10 ** power) : `${10 ** power} s`;
-      chart.append(svg("text", { x: x(power), y: height - 22, "text-anchor": "middle" }, shown));
-    }
-    chart.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, by === "parameters" ? "parameters, log scale" : "measured training time, log scale"));
-    if (base !== null) chart.append(svg("line", { x1: left, x2: width, y1: y(base), y2: y(base), class: "dash" }), svg("text", { x: left + 4, y: y(base) - 6, class: "strong" }, `bicubic ${SR.shown(head, base)}`));
+  /* What a cost is called on its axis, and how a value of it is written. */
+  const amount = (value) => { const [unit, name] = [[1e9, "G"], [1e6, "M"], [1e3, "K"]].find(([u]) => value >= u) || [1, ""]; return `${Number((value / unit).toPrecision(3))}${name}`; };
+  const seconds = (value) => `${Number(value.toPrecision(3))} s`;
+  const COSTS = {
+    parameters: { axis: "parameters", shown: amount },
+    multiply_adds: { axis: "multiply-adds for an output of 1280 × 720", shown: amount },
+    seconds: { axis: "seconds an image, measured", shown: seconds },
+    training: { axis: "training time, measured", shown: seconds },
+  };
+  /* Labels beside their points, each where it covers no other; what finds no place has its title alone. */
+  const labelled = (chart, points, bounds) => {
+    const taken = points.map((p) => [p.x - 5, p.y - 5, p.x + 5, p.y + 5]);
+    const free = (box) => box[0] >= bounds[0] && box[1] >= bounds[1] && box[2] <= bounds[2] && box[3] <= bounds[3] && !taken.some((t) => t[0] < box[2] && box[0] < t[2] && t[1] < box[3] && box[1] < t[3]);
     for (const p of points) {
-      const at = x(Math.log10(p.cost)), late = at > width * 0.6;
-      chart.append(svg("circle", { cx: at, cy: y(p.value), r: 5.5, class: "mark" }), svg("text", { x: at + (late ? -10 : 10), y: y(p.value) + 4, "text-anchor": late ? "end" : "start", class: "strong" }, `${p.name} ${SR.shown(head, p.value)}`));
+      const wide = p.name.length * 6.6 + 2, spots = [[9, -6], [-9 - wide, -6], [-wide / 2, -20], [-wide / 2, 8], [7, -18], [7, 6], [-7 - wide, -18], [-7 - wide, 6]];
+      const box = spots.map(([dx, dy]) => [p.x + dx, p.y + dy, p.x + dx + wide, p.y + dy + 13]).find(free);
+      if (!box) continue;
+      taken.push(box);
+      chart.append(svg("text", { x: box[0], y: box[1] + 11, class: p.own ? "strong" : "" }, p.name));
     }
+  };
+  const sizePlot = (host, width) => {
+    const { dataset, scale, protocol } = now(), by = $("#p-cost").value, cost = COSTS[by];
+    if (!cost) return nothing(host, "This run has no record of what a method costs.");
+    const mean = (method) => { const cell = SR.cell(dataset, scale, method, protocol), value = cell ? SR.number(cell[`${head.name}_ci`][0]) : null; return Number.isFinite(value) ? value : null; };
+    const own = data.costs.filter((c) => c.scale === scale && c[by] && mean(c.method) !== null).map((c) => ({ name: c.method, cost: c[by], value: mean(c.method), own: true }));
+    if (!own.length) return nothing(host, `No method of ×${scale} in this run has both a score on ${dataset} under ${protocol} and a recorded value of ${cost.axis}.`);
+    const others = data.literature.filter((p) => p.dataset === dataset && p.scale === scale && p.protocol === protocol && p[by] && p[head.name]).map((p) => ({ name: p.method, cost: p[by], value: p[head.name], from: `${p.label}${p.training ? `, trained on ${p.training}` : ""}` }));
+    const points = [...own, ...others], base = mean("bicubic"), left = 46, height = others.length ? 420 : 250, logs = points.map((p) => Math.log10(p.cost));
+    const x = linear(padded([Math.min(...logs), Math.max(...logs)], logs.length > 1 ? 0.08 : 0.3), [left, width - 10]);
+    const range = padded([...points.map((p) => p.value), ...(base === null || others.length ? [] : [base])], 0.12), y = linear([range[1], range[0]], [10, height - 44]);
+    const chart = canvas(width, height, `Mean ${head.label} on ${dataset} x${scale} against ${cost.axis}: ${own.map((p) => `${p.name} ${cost.shown(p.cost)}, ${SR.shown(head, p.value)}`).join("; ")}${others.length ? `; among ${others.length} printed networks` : ""}`);
+    yAxis(chart, y, ticks(...range, 5), left, width);
+    const [low, high] = [Math.min(...logs) - 0.4, Math.max(...logs) + 0.4];
+    let last = -Infinity;
+    for (let power = Math.floor(low); power <= high; power += 1) for (const digit of [1, 2, 5]) {
+      const at = x(power + Math.log10(digit));
+      if (at < left + 14 || at > width - 18 || at - last < 48) continue;
+      last = at;
+      chart.append(svg("line", { x1: at, x2: at, y1: 10, y2: height - 40, class: "axis" }), svg("text", { x: at, y: height - 24, "text-anchor": "middle" }, cost.shown(digit * 10 ** power)));
+    }
+    chart.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, `${cost.axis}, log scale`));
+    if (base !== null && !others.length) chart.append(svg("line", { x1: left, x2: width, y1: y(base), y2: y(base), class: "dash" }), svg("text", { x: left + 4, y: y(base) - 6, class: "strong" }, `bicubic ${SR.shown(head, base)}`));
+    const placed = points.map((p) => ({ ...p, x: x(Math.log10(p.cost)), y: y(p.value) }));
+    for (const p of [...placed].reverse()) chart.append(svg("circle", { cx: p.x, cy: p.y, r: p.own ? 5.5 : 4, class: p.own ? "mark" : "printed" }, svg("title", {}, `${p.name}: ${SR.shown(head, p.value)}, ${cost.shown(p.cost)}${p.from ? ` (${p.from})` : ""}`)));
+    labelled(chart, placed, [left, 4, width, height - 44]);
     host.replaceChildren(chart);
   };
 
@@ -157,7 +182,7 @@
   const liked = series.find((name) => /psnr/i.test(name)) || series.find((name) => /loss/i.test(name)) || series[0];
   SR.options($("#p-series"), series.length ? series : ["none"], liked);
   $("#p-series").closest(".controls").hidden = !series.length;
-  if (!data.models.some((m) => m.seconds)) $("#p-cost option[value=seconds]").remove();
+  for (const by of Object.keys(COSTS)) if (!data.costs.some((c) => c[by])) $(`#p-cost option[value=${by}]`).remove();
   for (const select of SR.$$("#plots select")) select.addEventListener("change", draw);
   let width = 0;
   new ResizeObserver(() => { const next = $("#plots").clientWidth; if (next !== width) { width = next; draw(); } }).observe($("#plots"));
