@@ -109,7 +109,7 @@ def srgrid(options):
     learner = Learner(build(options.model, options.scale), config, Team(0, 1, device))
 
     def step(number):
-        learner.step(number, *batches(number), 1e-4)
+        learner.step(number, *batches(number, options.patch), 1e-4)
 
     return _timed(step, options) | {"precision": computed_in(learner.network, device, "auto")}
 
@@ -124,7 +124,7 @@ def plain(options):
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-4)
 
     def step(number):
-        lr, hr = (part.contiguous() for part in batches(number))
+        lr, hr = (part.contiguous() for part in batches(number, options.patch))
         loss = torch.nn.functional.l1_loss(model(lr), hr)
         optimiser.zero_grad()
         loss.backward()

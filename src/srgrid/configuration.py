@@ -46,7 +46,10 @@ class Train:
 class Compute:
     """With what one job computes, be it a training or an upscaling."""
 
-    device: Device = setting("auto", "auto takes a GPU if there is one; cpu and cuda insist.")
+    device: Device = setting(
+        "auto",
+        "auto: a GPU if there is one; cpu, cuda and cuda:N insist. A cluster is asked for GPUs unless it is cpu.",
+    )
     threads: int = setting(2, "CPU threads of one training or one upscaling.", minimum=1)
     precision: Precision = setting(
         "fp32",

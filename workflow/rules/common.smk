@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from snakemake.exceptions import WorkflowError
 
 sys.path.insert(0, str(Path(workflow.basedir) / "src"))
 
-from srgrid import given, plan
+from srgrid import cards, given, plan
 from srgrid.choices import choice_definitions, choices
 from srgrid.code import code_identity
 from srgrid.config import check, coerced
@@ -61,7 +60,12 @@ DEGRADATIONS = degradations(config["define_degradations"])
 TRAINED_ON = "" if config["train"]["degradation"] == "matlab" else f"_{config['train']['degradation']}"
 TRAINING_SET = "+".join(config["train"]["images"]) + TRAINED_ON
 COMPUTE = config["compute"]
-GPU = int(COMPUTE["device"] == "cuda" or (COMPUTE["device"] == "auto" and bool(shutil.which("nvidia-smi"))))
+# GPUs that a step which runs a network asks for: of a scheduler, whose machines this one need not be like, or of this
+# machine, which gives as many as it has.
+GPU = int(COMPUTE["device"] != "cpu")
+CARDS = cards.shown().number if GPU else 0
+if workflow.local_exec and not workflow.remote_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", CARDS if COMPUTE["device"] == "auto" else max(GPU, CARDS))
 
 
 @functools.cache
@@ -144,6 +148,11 @@ def weights_inputs(model, scale):
     given = weights_file(model, scale)
     entry = Entry.of(str(given)) if model in config["weights"] else None
     return or_stop(entry.files) if entry else given
+
+
+def device(resources):
+    """What a job computes on: a GPU that it was given has to be there."""
+    return COMPUTE["device"] if COMPUTE["device"] != "auto" else "cuda" if resources.gpu else "cpu"
 
 
 def own_degradation(name):
@@ -287,9 +296,9 @@ def hold_folder():
 
 
 def warn_of_months():
-    if trained_weights() and not GPU and plan.training(config).takes_a_gpu:
+    if workflow.local_exec and trained_weights() and not CARDS and plan.training(config).takes_a_gpu:
         logger.warning(
-            f"No GPU here (no nvidia-smi): with recipe {config['train']['recipe']!r}, training takes months on a CPU."
+            f"No GPU is used here: with recipe {config['train']['recipe']!r}, training takes months on a CPU."
             " config/published.yaml is a run that trains nothing."
         )
 

@@ -85,7 +85,7 @@ rule cost:
         weights_sha256=[given_digest(method, scale) for method, scale in weights_by_column()],
         columns=priced_columns(),
         how=cost_options(),
-        device=COMPUTE["device"],
+        device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         torch_threads=COMPUTE["threads"],
         rgb_range=json.dumps(config["upscale"]["rgb_range"]),

@@ -22,7 +22,7 @@ rule upscale:
         tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
         model=lambda w: str(weights_file(w.model, w.scale) or w.model),
-        device=COMPUTE["device"],
+        device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
     shell:
@@ -48,7 +48,7 @@ use rule upscale as upscale_float with:
         tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
         model=lambda w: str(weights_file(w.model, w.scale) or w.model),
-        device=COMPUTE["device"],
+        device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.models.architecture import written
 from srgrid.models.find import CONFIG, WEIGHTS, of_scale
 from srgrid.models.record import WeightsRecord
 from srgrid.models.weights import save

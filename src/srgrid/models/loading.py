@@ -33,7 +33,9 @@ def build(name: str, scale: int, activation: str | None = None) -> Network:
     no such network for.
     """
     architecture, config = config_of(name, scale)
-    if activation is not None:
+    if activation not in (None, getattr(config, "activation", "relu")):
+        if not hasattr(config, "activation"):
+            raise SrgridError(f"training option activation: a {name} has none to choose; leave it out")
         config = replace(config, activation=activation)
     return Network.of(ARCHITECTURES[architecture].build(config), WeightsRecord(architecture, config, name))
 

@@ -30,9 +30,9 @@ class RcanConfig:
     activation: Literal["relu", "silu"] = field(default="relu", metadata={"later": True})  # silu: RCAN-it's
 
     def __post_init__(self) -> None:
-        for field in ("scale", "groups", "blocks", "features", "reduction"):
-            if type(getattr(self, field)) is not int:
-                raise SrgridError(f"{field} {shown(getattr(self, field))}: expected a whole number")
+        for name in ("scale", "groups", "blocks", "features", "reduction"):
+            if type(getattr(self, name)) is not int:
+                raise SrgridError(f"{name} {shown(getattr(self, name))}: expected a whole number")
         if self.scale not in SCALES:
             raise SrgridError(f"scale {shown(self.scale)}: there is no such model; choose 2, 3 or 4")
         if type(self.rgb_range) not in (int, float) or not 0 < self.rgb_range < math.inf:

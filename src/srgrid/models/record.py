@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.models.architecture import written
 from srgrid.models.kinds import kind_of
 from srgrid.networks import ARCHITECTURES
 from srgrid.records import file_digest, read_object

@@ -57,7 +57,7 @@ class Planner:
         self._order: tuple[int, Ints] = (-1, np.empty(0, np.int64))
 
     def _positions(self, pack: Pack, patch: int) -> Ints:
-        """How many places patches can be cut at, up to the end of each image. Raises SrgridError for a too small one."""
+        """How many places there are for a patch, up to the end of each image. Raises SrgridError for a small image."""
         short = np.flatnonzero(np.minimum(self.height, self.width) < patch)
         if len(short):
             entry = pack.entries[self.training[short[0]]]
@@ -113,9 +113,7 @@ def _generator(seed: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=np.array([seed, stream], np.uint64)))
 
 
-def source(
-    pack: Pack, planner: Planner, device: torch.device, share: slice = slice(None), needed: int = 0
-) -> Source:
+def source(pack: Pack, planner: Planner, device: torch.device, share: slice = slice(None), needed: int = 0) -> Source:
     """The fastest source the device allows. share: this process's part of every batch. needed: bytes of the device's
     memory that a step takes."""
     if device.type == "cpu":

@@ -55,7 +55,9 @@ def fresh(name: str, scale: int, config: TrainConfig, init: Path | None) -> Netw
         return network
     start = load(init, None)
     if (start.architecture, replace(start.config, scale=scale)) != (network.architecture, network.config):
-        raise SrgridError(f"{init}: holds a {start.name or 'model'} of another size or activation; it cannot start {name}")
+        raise SrgridError(
+            f"{init}: holds a {start.name or 'model'} of another size or activation; it cannot start {name}"
+        )
     left = ARCHITECTURES[network.architecture].scaled if start.scale != scale else ()
     taken = {key: value for key, value in start.module.state_dict().items() if not key.startswith(left)}
     network.module.load_state_dict(taken, strict=False)
@@ -136,7 +138,8 @@ class Learner:
     def _loss(self, lr: Tensor, hr: Tensor) -> Tensor:
         self.model.zero_grad(set_to_none=True)
         if self.compiles:
-            torch.compiler.cudagraph_mark_step_begin()  # what the last step left in a CUDA graph's memory is done with
+            # What the last step left in a CUDA graph's memory is done with.
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             sr = self._forward(lr)
         loss = F.l1_loss(sr, hr)
@@ -151,9 +154,9 @@ class Learner:
             f" memory of {self.device}; lower {option}"
         )
 
-    def needed(self, batch: int, patch: int) -> int:
-        """Bytes that a step takes, about: what its forward pass keeps for the backward one, counted without computing,
-        and what the optimiser keeps."""
+    def needed(self, share: slice, patch: int) -> int:
+        """Bytes that a step on that part of a batch takes, about: what its forward pass keeps for the backward one,
+        counted without computing, and what the optimiser keeps."""
         kept: dict[int, int] = {}
 
         def keep(tensor: Tensor) -> Tensor:
@@ -162,10 +165,11 @@ class Learner:
             return tensor
 
         with FakeTensorMode(allow_non_fake_inputs=True), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-            lr = torch.empty(batch, 3, patch, patch, device=self.device)
+            lr = torch.empty(share.stop - share.start, 3, patch, patch, device=self.device)
             with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
                 self.model(lr)
-        return sum(kept.values()) + 4 * 4 * sum(p.numel() for p in self._trained)
+        numbers: int = sum(p.numel() for p in self._trained)
+        return sum(kept.values()) + 4 * 4 * numbers
 
     def content(self) -> dict[str, Any]:
         """Everything a checkpoint needs of it."""

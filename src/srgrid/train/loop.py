@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import signal
 import time
@@ -20,17 +19,16 @@ from srgrid import environment
 from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
 from srgrid.metrics import METRICS, measure
-from srgrid.models.architecture import Computed
 from srgrid.models.network import Network
-from srgrid.models.run import NotFiniteError, computed_in, to_uint8, upscale_float
+from srgrid.models.run import NotFiniteError, to_uint8, upscale_float
 from srgrid.models.tensors import first_not_finite
-from srgrid.records import file_digest
 from srgrid.settings import Precision
 from srgrid.train.batches import Planner, Source, source, split
 from srgrid.train.checkpoint import State, floats, tell
 from srgrid.train.console import Line
 from srgrid.train.learner import Learner, arithmetic, fresh
 from srgrid.train.log import Log
+from srgrid.train.origin import identity_of, origin_of, settle_precision
 from srgrid.train.recipes import TrainConfig
 from srgrid.train.schedule import lr_at, patch_at
 from srgrid.train.stop import Interrupted, StopFlag, listening
@@ -80,10 +78,10 @@ def train(
         training, held_out = split(pack, recipe.held_out)
         planner = Planner(pack, training, recipe)
         network = fresh(model_name, scale, recipe, init)
-        origin = _origin(network, pack, held_out, recipe, init)
-        state = State(Path(state_dir), _identity(origin))
+        origin = origin_of(network, pack, held_out, recipe, init)
+        state = State(Path(state_dir), identity_of(origin))
         with state.locked() if team.leads else contextlib.nullcontext():
-            recipe = _settle_precision(recipe, network, state, team)
+            recipe = settle_precision(recipe, network, state, team)
             with arithmetic(recipe, team.device):
                 learner = Learner(network, recipe, team)
                 origin |= {"recipe": state.identity["recipe"]}
@@ -92,7 +90,7 @@ def train(
                     session.steps = _budget(recipe, planner)
                     session.validation = (pack, held_out)
                     share = team.share(recipe.batch)
-                    needed = 0 if team.device.type == "cpu" else learner.needed(recipe.batch // team.size, max(recipe.patches))
+                    needed = 0 if team.device.type == "cpu" else learner.needed(share, max(recipe.patches))
                     _loop(session, source(pack, planner, team.device, share, needed))
                 return _finish(session, origin, out_path)
 
@@ -127,9 +125,9 @@ class Session:
         begun = time.monotonic()
         line.say("compiling, for a minute or more; that does not count as training")
         yield
-        took = time.monotonic() - begun
-        self.started += took
-        self.shown = (self.shown[0], self.shown[1] + took)
+        line.shown = time.monotonic()
+        self.started += line.shown - begun
+        self.shown = (self.progress.step + 1, line.shown)
 
     def used(self) -> float:
         """The share of the budget that is used up."""
@@ -259,51 +257,6 @@ def validate(network: Network, pack: Pack, indices: list[int], precision: Precis
         found += measure(sr, np.ascontiguousarray(truth), scale, "rgb8", [METRICS["psnr"]], rgb=True).values()
     # The last bits depend on how many threads BLAS sums with; the weights' header, which holds this, must not.
     return round(float(np.mean(found)), 6)
-
-
-def _origin(
-    network: Network, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
-) -> dict[str, Any]:
-    """What decides the weights, and goes into their header."""
-    return {
-        "model": network.name,
-        "config": written(network.config),
-        "recipe": recipe.identity(),
-        "data": {
-            "sha256": pack.digest,
-            "images": len(pack),
-            "training_set": "+".join(dict.fromkeys(entry.name.split("/")[0] for entry in pack.entries)),
-            "held_out": [pack.entries[i].name for i in held_out],
-            "degradation": pack.degradation,
-        },
-        "init": None if init is None else file_digest(init),
-    }
-
-
-def _identity(origin: dict[str, Any]) -> dict[str, Any]:
-    """What tells whose a state folder is: of "matlab", the one degradation that earlier versions knew, as they did."""
-    data = origin["data"]
-    kept = {key: value for key, value in data.items() if key != "degradation" or value["name"] != "matlab"}
-    return origin | {"data": kept}
-
-
-def _settle_precision(recipe: TrainConfig, network: Network, state: State, team: Team) -> TrainConfig:
-    """The recipe with "auto" resolved, which goes into the state's identity: for all processes as process 0 sees it.
-
-    A training that was begun under the other precision, perhaps on another machine, goes on under that one: "auto"
-    asks for none.
-    """
-    precisions: tuple[Computed, Computed] = ("fp32", "bf16")
-    wanted = computed_in(network, team.device, recipe.precision)
-    identities = {p: state.identity | {"recipe": recipe.identity(p)} for p in precisions}
-    other = next(p for p in precisions if p != wanted)
-    moved = team.leads and not state.holds(identities[wanted]) and state.holds(identities[other])
-    if recipe.precision == "auto" and moved:
-        tell(f"{state.folder}: was begun in {other}; going on in it")
-        wanted = other
-    (chosen,) = team.agree(float(precisions.index(wanted)))
-    state.identity = json.loads(json.dumps(identities[precisions[int(chosen)]]))
-    return replace(recipe, precision=precisions[int(chosen)])
 
 
 def _budget(recipe: TrainConfig, planner: Planner) -> int | None:

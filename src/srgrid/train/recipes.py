@@ -34,7 +34,10 @@ class TrainConfig:
     epochs: int | None = setting(None, "Budget in passes over the crops; only with five-crop sampling.", **_COUNT)
 
     warm_share: float = setting(
-        1.0, "Share of the budget that a training which starts from other weights (init) takes.", minimum=0.01, maximum=1
+        1.0,
+        "Share of the budget that a training which starts from other weights (init) takes.",
+        minimum=0.01,
+        maximum=1,
     )
 
     batch: int = setting(16, "Patches of a step, over all processes.", **_SIDE)
@@ -118,10 +121,13 @@ class TrainConfig:
 
     def warm(self) -> TrainConfig:
         """The same with the budget of a training that starts from other weights."""
-        share = self.warm_share
-        whole = {name: max(1, round(n * share)) for name in ("steps", "epochs") if (n := getattr(self, name))}
-        minutes = {"minutes": self.minutes * share} if self.minutes else {}
-        return replace(self, **whole, **minutes, warm_share=1.0)
+        changes: dict[str, Any] = {"warm_share": 1.0}
+        for name in ("steps", "epochs", "minutes"):
+            whole = getattr(self, name)
+            changes[name] = max(1, round(whole * self.warm_share)) if type(whole) is int else whole
+        if self.minutes is not None:
+            changes["minutes"] = self.minutes * self.warm_share
+        return replace(self, **changes)
 
     @property
     def takes_a_gpu(self) -> bool:
@@ -218,7 +224,7 @@ RECIPES: dict[str, TrainConfig] = {
         steps=250_000, batch=64, last_patch=64, warm_share=0.5, lr=4e-4, warmup=0.01, validate_every=2000,
         checkpoint_every=1000,
     ),
-    # RCAN-it's (Lin et al. 2022): the same network, trained longer, with large batches and SiLU, on larger patches last.
+    # RCAN-it's (Lin et al. 2022): the same network with SiLU, trained longer, in large batches, on larger patches last.
     "rcan-it": TrainConfig(
         steps=160_000, batch=256, last_patch=64, activation="silu", optimiser="lamb", lr=3.2e-3, warmup=0.01, clip=0.0,
         validate_every=2000, checkpoint_every=1000,
