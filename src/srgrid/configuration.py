@@ -48,7 +48,7 @@ class Compute:
 
     device: Device = setting(
         "auto",
-        "auto: a GPU if there is one; cpu, cuda and cuda:N insist. A cluster is asked for GPUs unless it is cpu.",
+        "auto: a GPU if there is one; cpu, cuda, cuda:N insist.",
     )
     threads: int = setting(2, "CPU threads of one training or one upscaling.", minimum=1)
     precision: Precision = setting(

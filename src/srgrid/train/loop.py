@@ -87,11 +87,8 @@ def train(
                 origin |= {"recipe": state.identity["recipe"]}
                 session = Session(recipe, team, stop, state, learner, _resume(state, learner, team), started)
                 if not session.progress.done:
-                    session.steps = _budget(recipe, planner)
-                    session.validation = (pack, held_out)
-                    share = team.share(recipe.batch)
-                    needed = 0 if team.device.type == "cpu" else learner.needed(share, max(recipe.patches))
-                    _loop(session, source(pack, planner, team.device, share, needed))
+                    session.steps, session.validation = _budget(recipe, planner), (pack, held_out)
+                    _loop(session, _batches(session, planner, pack))
                 return _finish(session, origin, out_path)
 
 
@@ -195,6 +192,14 @@ class Session:
             raise self.diverged(f"loss {loss}")
         if self.log:
             self.log.add(self.progress.step, self.seconds(), loss=loss, lr=rate)
+
+
+def _batches(session: Session, planner: Planner, pack: Pack) -> Source:
+    """Where batches come from; on a GPU beside what a step needs of its memory."""
+    recipe, team = session.recipe, session.team
+    share = team.share(recipe.batch)
+    needed = 0 if team.device.type == "cpu" else session.learner.needed(share, max(recipe.patches))
+    return source(pack, planner, team.device, share, needed)
 
 
 def _loop(session: Session, batches: Source) -> None:
