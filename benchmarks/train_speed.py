@@ -27,11 +27,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from srgrid import images
 from srgrid.data.pack import Pack, pack
 from srgrid.models import build, names
-from srgrid.models.run import computed_in
+from srgrid.models.devices import float32
 from srgrid.networks import sizes
 from srgrid.train import recipe
 from srgrid.train.batches import Planner, source, split
-from srgrid.train.learner import Learner
+from srgrid.train.learner import Learner, arithmetic
 from srgrid.train.team import Team
 
 WARM_UP = 5
@@ -103,34 +103,36 @@ def _photographs(folder, options):
 
 def srgrid(options):
     device = torch.device(options.device)
-    config = recipe("default", batch=options.batch, patch=options.patch, compile="on", held_out=0)
+    config = recipe("full", batch=options.batch, patch=options.patch, last_patch=0, compile="on", held_out=0)
     opened = Pack.open(options.folder / "set.srpack")
     batches = source(opened, Planner(opened, split(opened, 0)[0], config), device)
     learner = Learner(build(options.model, options.scale), config, Team(0, 1, device))
 
     def step(number):
-        learner.step(number, *batches(number), 1e-4)
+        learner.step(number, *batches(number, options.patch), 1e-4)
 
-    return _timed(step, options) | {"precision": computed_in(learner.network, device, "auto")}
+    with arithmetic(config, device):
+        return _timed(step, options) | {"precision": learner.precision}
 
 
 def plain(options):
     """The same network and batches; fp32, eager, as one writes it first."""
     device = torch.device(options.device)
-    config = recipe("default", batch=options.batch, patch=options.patch, held_out=0)
+    config = recipe("full", batch=options.batch, patch=options.patch, last_patch=0, held_out=0)
     opened = Pack.open(options.folder / "set.srpack")
     batches = source(opened, Planner(opened, split(opened, 0)[0], config), device)
     model = build(options.model, options.scale).to(device).module
     optimiser = torch.optim.Adam([p for p in model.parameters() if p.requires_grad], 1e-4)
 
     def step(number):
-        lr, hr = (part.contiguous() for part in batches(number))
+        lr, hr = (part.contiguous() for part in batches(number, options.patch))
         loss = torch.nn.functional.l1_loss(model(lr), hr)
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
 
-    return _timed(step, options) | {"precision": "fp32"}
+    with float32(device):  # as the matrix product beside it
+        return _timed(step, options) | {"precision": "fp32"}
 
 
 def super_image(options):
@@ -175,14 +177,24 @@ KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def _timed(step, options):
+    """Median seconds of a step, over rounds: within one the CPU may run ahead of a GPU, as in a training."""
     sync = torch.cuda.synchronize if options.device.startswith("cuda") else (lambda: None)
-    times = []
-    for number in range(WARM_UP + options.steps):
-        begun = time.perf_counter()
+    begun = time.perf_counter()
+    step(0)
+    sync()
+    first = time.perf_counter() - begun
+    for number in range(1, WARM_UP):
         step(number)
+    length = 10 if options.device.startswith("cuda") else 1
+    times = []
+    for start in range(WARM_UP, WARM_UP + options.steps, length):
         sync()
-        times.append(time.perf_counter() - begun)
-    return {"seconds": statistics.median(times[WARM_UP:]), "first": times[0], "peak": _peak(options)}
+        begun = time.perf_counter()
+        for number in range(start, start + length):
+            step(number)
+        sync()
+        times.append((time.perf_counter() - begun) / length)
+    return {"seconds": statistics.median(times), "first": first, "peak": _peak(options)}
 
 
 def _peak(options):
@@ -195,6 +207,7 @@ def _matrix_product(device, kind):
     """TFLOP/s of a square matrix product, the best of a few."""
     side = 8192 if device.startswith("cuda") else 2048
     a = torch.rand(side, side, device=device).to(kind)
+    torch.set_float32_matmul_precision("highest")
     sync = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
     best = float("inf")
     for _ in range(10):

@@ -47,5 +47,5 @@ def test_precision_is_the_same_three_words_everywhere():
 
 
 def test_which_recipes_take_a_gpu_follows_from_their_budget():
-    assert {name for name, made in RECIPES.items() if made.takes_a_gpu} == {"full", "rcan-paper", "card"}
+    assert {name for name, made in RECIPES.items() if made.takes_a_gpu} == {"full", "rcan-it", "rcan-paper", "card"}
     assert not recipe("full", steps=12).takes_a_gpu

@@ -52,7 +52,10 @@ class Train:
 class Compute:
     """With what one job computes, be it a training or an upscaling."""
 
-    device: Device = setting("auto", "auto takes a GPU if there is one; cpu and cuda insist.")
+    device: Device = setting(
+        "auto",
+        "auto: a GPU if there is one; cpu, cuda, cuda:N insist.",
+    )
     threads: int = setting(2, "CPU threads of one training or one upscaling.", minimum=1)
     precision: Precision = setting(
         "fp32",

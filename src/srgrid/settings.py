@@ -14,7 +14,6 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 from srgrid.errors import SrgridError
 
 Precision = Literal["auto", "fp32", "bf16"]
-Device = Literal["auto", "cpu", "cuda"]
 Kind = Literal["8bit", "float"]
 
 
@@ -25,6 +24,7 @@ class Rule:
         self.words = words
 
 
+Device = Annotated[str, Rule(pattern="^(auto|cpu|cuda(:[0-9]+)?)$", title="auto, cpu, cuda or cuda:N")]
 Size = Annotated[list[Annotated[int, Rule(minimum=1)]], Rule(minItems=2, maxItems=2)]
 
 _WORDS: dict[Any, str] = {

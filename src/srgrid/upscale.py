@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
 from srgrid.interpolate import INTERPOLATORS
 from srgrid.made import ImageFolder, open_images, origin, read_image
+from srgrid.models.architecture import written
 from srgrid.models.find import Located, locate
 from srgrid.progress import track
 from srgrid.settings import Options as Options  # noqa: PLC0414 (also known under this module's name)
@@ -153,7 +154,7 @@ def _network(found: Located, scale: int, options: Options) -> _Runner:
     precision = computed_in(network, network.device, options.precision)
     made_by = {
         "architecture": network.architecture,
-        "config": asdict(network.config),
+        "config": written(network.config),
         "weights": network.file,
         "weights_sha256": network.sha256,
         "precision": precision,

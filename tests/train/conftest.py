@@ -1,10 +1,20 @@
 """A small training set from scikit-image's photographs."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
+import torch
 from skimage import data
 
 from srgrid import images
 from srgrid.data.pack import pack
+
+HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +36,25 @@ def packs(tmp_path_factory):
         made[scale] = folder / f"x{scale}.srpack"
         pack([folder / "HR"], scale, made[scale])
     return made
+
+
+@pytest.fixture(scope="session")
+def on_a_pretended_card(tmp_path_factory):
+    """Runs a function of traced.py in a process that sees a card which is not there; returns what it prints."""
+    if torch.version.cuda is None:
+        pytest.skip("torch is the CPU build")
+    if shutil.which("cc") is None:
+        pytest.skip("no C compiler for the stub of CUDA")
+    folder = tmp_path_factory.mktemp("cuda")
+    stub = folder / "libcuda.so.1"
+    subprocess.run(["cc", "-w", "-shared", "-fPIC", "-o", stub, HERE / "stub.c"], check=True)
+    path = os.pathsep.join(filter(None, [str(folder), os.environ.get("LD_LIBRARY_PATH")]))
+    variables = os.environ | {"LD_PRELOAD": str(stub), "LD_LIBRARY_PATH": path}
+
+    def run(*words):
+        command = [sys.executable, HERE / "traced.py", *map(str, words)]
+        done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=500, env=variables)
+        assert done.returncode == 0, done.stderr[-3000:]
+        return json.loads(done.stdout.splitlines()[-1])
+
+    return run

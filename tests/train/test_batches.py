@@ -21,23 +21,23 @@ def _planner(path, held_out=0, **changes):
 
 def test_a_step_is_always_the_same_batch_whatever_came_before(packs):
     pack, planner = _planner(packs[2])
-    first = [Mapped(pack, planner, slice(None))(step) for step in (5, 6)]
+    first = [Mapped(pack, planner, slice(None))(step, 16) for step in (5, 6)]
     pack, planner = _planner(packs[2])
-    again = [Mapped(pack, planner, slice(None))(step) for step in (6, 5)][::-1]
+    again = [Mapped(pack, planner, slice(None))(step, 16) for step in (6, 5)][::-1]
     for (lr, hr), (lr2, hr2) in zip(first, again, strict=True):
         assert torch.equal(lr, lr2)
         assert torch.equal(hr, hr2)
     assert not torch.equal(first[0][0], first[1][0])
     pack, planner = _planner(packs[2], seed=1)
-    assert not torch.equal(Mapped(pack, planner, slice(None))(5)[0], first[0][0])
+    assert not torch.equal(Mapped(pack, planner, slice(None))(5, 16)[0], first[0][0])
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_lr_and_hr_patches_show_the_same_place_in_the_same_turn(packs, scale):
     pack, planner = _planner(packs[scale], batch=32)
-    plan = planner.plan(3)
+    plan = planner.plan(3, 16)
     assert set(plan.turn) == set(range(8))
-    lr, hr = Mapped(pack, planner, slice(None)).cut(3)
+    lr, hr = Mapped(pack, planner, slice(None)).cut(3, 16)
     for small, large in zip(lr, hr, strict=True):
         shrunk = imresize(np.ascontiguousarray(large), 1 / scale)[4:-4, 4:-4]
         # Away from the patch's own edges; a turned patch is rounded along the other axis first.
@@ -51,7 +51,7 @@ def test_every_source_gives_the_same_numbers(packs, make):
         mapped = Mapped(pack, planner, share)
         other = Resident(pack, planner, share, CPU) if make is Resident else Streamed(mapped, CPU)
         for step in (0, 1, 7):
-            for a, b in zip(mapped(step), other(step), strict=True):
+            for a, b in zip(mapped(step, 16), other(step, 16), strict=True):
                 assert a.shape == b.shape
                 assert torch.equal(a, b)
                 assert b.is_contiguous(memory_format=torch.channels_last)
@@ -60,11 +60,11 @@ def test_every_source_gives_the_same_numbers(packs, make):
 
 def test_every_position_is_equally_likely(packs):
     pack, planner = _planner(packs[4], batch=4096)
-    plan = planner.plan(0)
+    plan = planner.plan(0, 16)
     for index, entry in enumerate(pack.entries):
         mine = plan.image == index
         positions = (entry.height - 15) * (entry.width - 15)
-        assert mine.mean() == pytest.approx(positions / planner._ends[-1], abs=0.03)
+        assert mine.mean() == pytest.approx(positions / planner._ends[16][-1], abs=0.03)
         assert plan.top[mine].min() == 0
         assert plan.top[mine].max() == entry.height - 16
         assert plan.left[mine].max() == entry.width - 16
@@ -72,7 +72,7 @@ def test_every_position_is_equally_likely(packs):
 
 def test_five_crop_sees_every_crop_once_an_epoch(packs):
     pack, planner = _planner(packs[2], sampling="five-crop", batch=5, steps=1, patch=20)
-    plans = [planner.plan(step) for step in range(planner.epoch_items // 5)]
+    plans = [planner.plan(step, 20) for step in range(planner.epoch_items // 5)]
     images = np.concatenate([p.image for p in plans])
     assert planner.epoch_items == 30
     assert np.bincount(images).tolist() == [5] * 6
@@ -83,7 +83,7 @@ def test_five_crop_sees_every_crop_once_an_epoch(packs):
         assert sum(tops + 20 <= entry.height // 2 + 1) >= 2
         assert sum(lefts + 20 > entry.width // 2) >= 2
         assert (tops + 20).max() <= entry.height
-    later = np.concatenate([planner.plan(step).image for step in range(6, 12)])
+    later = np.concatenate([planner.plan(step, 20).image for step in range(6, 12)])
     assert np.bincount(later).tolist() == [5] * 6
     assert images.tolist() != later.tolist()
 
@@ -93,7 +93,7 @@ def test_held_out_images_are_never_trained_on(packs):
     training, held_out = split(pack, 2)
     assert sorted(training + held_out) == list(range(6))
     assert held_out == [1, 4]
-    assert set(np.concatenate([planner.plan(s).image for s in range(5)])) == set(training)
+    assert set(np.concatenate([planner.plan(s, 16).image for s in range(5)])) == set(training)
     with pytest.raises(SrgridError, match="too few to hold 4 out"):
         split(pack, 4)
 
@@ -115,5 +115,5 @@ def test_gpu_sources_give_the_cpus_numbers(packs):
     assert isinstance(source(pack, planner, gpu), Resident)
     for other in (Resident(pack, planner, slice(None), gpu), Streamed(mapped, gpu)):
         for step in (0, 3):
-            for a, b in zip(mapped(step), other(step), strict=True):
+            for a, b in zip(mapped(step, 16), other(step, 16), strict=True):
                 torch.testing.assert_close(a, b.cpu(), rtol=0, atol=1e-7)

@@ -200,17 +200,17 @@ def test_it_learns(packs, tmp_path):
     summary = train(MODEL, 2, packs[2], tmp_path / "w.safetensors", tmp_path / "state", config)
     losses = [line["loss"] for line in log.read(tmp_path / "state") if "loss" in line]
     assert losses[-1] < 0.5 * losses[0]
-    untrained = validate(fresh(MODEL, 2, 0, None), Pack.open(packs[2]), [1, 4], "fp32")
+    untrained = validate(fresh(MODEL, 2, _tiny(), None), Pack.open(packs[2]), [1, 4], "fp32")
     assert summary["psnr"] > untrained + 8
 
 
 def test_warm_start_takes_the_trunk_and_leaves_the_tail(packs, straight, tmp_path):
     init = straight[0] / "w.safetensors"
-    start = fresh(MODEL, 3, 0, init).module.state_dict()
-    source, new = load(init, scale=2).module.state_dict(), fresh(MODEL, 3, 0, None).module.state_dict()
+    start = fresh(MODEL, 3, _tiny(), init).module.state_dict()
+    source, new = load(init, scale=2).module.state_dict(), fresh(MODEL, 3, _tiny(), None).module.state_dict()
     for key, value in start.items():
         assert torch.equal(value, (new if key.startswith("tail.") else source)[key])
-    assert torch.equal(fresh(MODEL, 2, 0, init).module.state_dict()["tail.1.weight"], source["tail.1.weight"])
+    assert torch.equal(fresh(MODEL, 2, _tiny(), init).module.state_dict()["tail.1.weight"], source["tail.1.weight"])
     config = _tiny(steps=2)
     train(MODEL, 3, packs[3], tmp_path / "w.safetensors", tmp_path / "state", config, init=init)
     assert load(tmp_path / "w.safetensors", scale=3).provenance["init"] == _digest(init)

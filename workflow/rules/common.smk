@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shlex
-import shutil
 import sys
 from pathlib import Path
 
@@ -26,7 +25,7 @@ SOURCE = str(ROOT / "src") if (ROOT / "src/srgrid").is_dir() else ""
 if SOURCE:
     sys.path.insert(0, SOURCE)
 
-from srgrid import given, plan
+from srgrid import cards, given, plan
 from srgrid.choices import choice_definitions, choices
 from srgrid.code import code_identity
 from srgrid.config import check, coerced
@@ -78,7 +77,12 @@ COMPUTE = config["compute"]
 MODULES = config["software"]["modules"]
 # Of memory (MB) a job takes: numpy and images; PyTorch, or many images. A retry takes as much again (profiles/slurm).
 PLAIN, LARGE = 2000, 4000
-GPU = int(COMPUTE["device"] == "cuda" or (COMPUTE["device"] == "auto" and bool(shutil.which("nvidia-smi"))))
+# GPUs that a step which runs a network asks for: of a scheduler, whose machines this one need not be like, or of this
+# machine, which gives as many as it has.
+GPU = int(COMPUTE["device"] != "cpu")
+CARDS = cards.shown().number if GPU else 0
+if workflow.local_exec and not workflow.remote_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", CARDS if COMPUTE["device"] == "auto" else max(GPU, CARDS))
 
 
 @functools.cache
@@ -188,6 +192,11 @@ def state_folder(wildcards, output):
     kept = config["train"]["state"]
     run = Path(kept) / config["run"] if kept else Path(output.weights).parents[1] / "state"
     return run / f"{wildcards.model}_x{wildcards.scale}"
+
+
+def device(resources):
+    """What a job computes on: a GPU that it was given has to be there."""
+    return COMPUTE["device"] if COMPUTE["device"] != "auto" else "cuda" if resources.gpu else "cpu"
 
 
 def own_degradation(name):
@@ -344,9 +353,9 @@ def hold_folder():
 
 
 def warn_of_months():
-    if trained_weights() and not GPU and plan.training(config).takes_a_gpu:
+    if workflow.local_exec and trained_weights() and not CARDS and plan.training(config).takes_a_gpu:
         logger.warning(
-            f"No GPU here (no nvidia-smi): with recipe {config['train']['recipe']!r}, training takes months on a CPU."
+            f"No GPU is used here: with recipe {config['train']['recipe']!r}, training takes months on a CPU."
             " config/published.yaml is a run that trains nothing."
         )
 

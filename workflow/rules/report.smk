@@ -105,7 +105,7 @@ rule cost:
         priced=priced_columns(),
         columns=lambda w, input: column_arguments(input.weights),
         how=cost_options(),
-        device=COMPUTE["device"],
+        device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         torch_threads=COMPUTE["threads"],
         rgb_range=json.dumps(config["upscale"]["rgb_range"]),
@@ -199,13 +199,17 @@ rule verify_run:
         RUN / "benchmarks" / "verify_run.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
     threads: COMPUTE["threads"]
     resources:
         gpu=GPU,
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=240,
     params:
         srgrid=program,
         code=code("verification"),
-        run_dir=RUN,
+        run_dir=lambda w, output: Path(output[0]).parent,
         mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
     shell:
         "{params.srgrid} verify {params.run_dir} --sample all --threads {threads} {params.mirror} --report {output} 2>&1 | tee {log}"

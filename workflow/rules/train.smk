@@ -53,9 +53,13 @@ rule train:
         recipe=config["train"]["recipe"],
         # No function of threads: Snakemake compares only params that derive from nothing else.
         settings=lambda w: json.dumps(plan.training_settings(config)),
+        device=lambda w, resources: device(resources),
+        # Compiled once for all scales and machines that share the folder.
+        cache=str(RESOURCES / "compiled"),
         init=lambda wildcards, input: f"--init {shlex.quote(str(input.init))}" if input.init else "",
     shell:
-        "{params.srgrid} train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
+        "export TORCHINDUCTOR_CACHE_DIR=${{TORCHINDUCTOR_CACHE_DIR:-$PWD/{params.cache}}};"
+        " {params.srgrid} train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
         " --state {params.state:q} --recipe {params.recipe} --settings {params.settings:q}"
-        " --threads {threads} {params.init}"
+        " --threads {threads} --device {params.device} {params.init}"
         " 2>&1 | tee {log}"

@@ -27,7 +27,7 @@ rule upscale:
         tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
         model=lambda w, input: model_argument(w.model, w.scale, input.weights),
-        device=COMPUTE["device"],
+        device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
     shell:
@@ -54,7 +54,7 @@ use rule upscale as upscale_float with:
         tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
         model=lambda w, input: model_argument(w.model, w.scale, input.weights),
-        device=COMPUTE["device"],
+        device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
 

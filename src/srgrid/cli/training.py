@@ -40,7 +40,7 @@ def pack(hr_dirs: tuple[Path, ...], scale: int, out: Path, degradation: str, def
 @click.option("--state", type=PATH, required=True, help="Folder for checkpoints and logs; a later run resumes from it.")
 @click.option("--recipe", default="default", help="A named recipe.")
 @json_option("--settings", "JSON object of recipe settings to change.")
-@settings_of(TrainConfig, "steps", "minutes", "threads", unset=True)
+@settings_of(TrainConfig, "steps", "minutes", "threads", "device", unset=True)
 @click.option("--init", type=PATH, help="Warm start from these weights, of any scale.")
 def train(
     model: str,

@@ -6,7 +6,7 @@ Nothing here imports torch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -70,6 +70,13 @@ class Architecture:
     exact: tuple[str, ...] = ()
     mark: str = ""
     infer: Callable[[Mapping[str, Tensor], str, float | None], Inferred | None] | None = None
+
+
+def written(config: Any) -> dict[str, Any]:
+    """A config's values as records hold them: a field that came later (metadata `later`) only where it is not at its
+    default, which is what the network was before."""
+    later = {one.name: one.default for one in fields(config) if one.metadata.get("later")}
+    return {key: value for key, value in asdict(config).items() if key not in later or value != later[key]}
 
 
 def shown(value: object) -> str:

@@ -57,9 +57,9 @@ class _PooledBranch(nn.Module):
         self.fc2 = nn.Conv2d(features // reduction, features, 1, bias=False)
 
     def forward(self, pooled: Tensor) -> Tensor:
-        hidden = self.fc1(pooled)
+        hidden = _pointwise(self.fc1, pooled)
         hidden = F.prelu(hidden, self.relu1.weight.to(hidden.dtype))
-        return torch.sigmoid(self.fc2(hidden))
+        return torch.sigmoid(_pointwise(self.fc2, hidden))
 
 
 class _SpatialBranch(nn.Module):
@@ -71,6 +71,15 @@ class _SpatialBranch(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.sigmoid(self.conv1(x.amax(dim=1, keepdim=True)))
+
+
+def _pointwise(conv: nn.Conv2d, pooled: Tensor) -> Tensor:
+    """A 1x1 convolution, without bias, of N x C x 1 x 1: on a GPU as products and sums, which a compiler melts into
+    their neighbours, where a convolution is a launch of its own."""
+    if not pooled.is_cuda:
+        out: Tensor = conv(pooled)
+        return out
+    return (conv.weight[..., 0].float() * pooled[:, None, :, 0].float()).sum(2, keepdim=True).to(pooled.dtype)
 
 
 def _mean(x: Tensor) -> Tensor:

@@ -31,7 +31,7 @@ from srgrid.errors import SrgridError
 from srgrid.models.guest import Guest, OfImages, reason
 from srgrid.models.network import Network
 from srgrid.models.patchwork import Patchwork
-from srgrid.models.run import answer, autocast, computed_in, padded, require_finite
+from srgrid.models.run import answer, computed_in, computing, padded, require_finite
 from srgrid.settings import Precision
 
 OUTPUT = (1280, 720)  # width, height
@@ -150,33 +150,34 @@ def measure(
             )
         return out
 
-    with torch.inference_mode(), autocast(network, device, used):
-        out, memory = (_cuda_peak if device.type == "cuda" else peak_growth)(run)
+    with torch.inference_mode(), computing(device, used):
+        out, memory = _cuda_peak(run, device) if device.type == "cuda" else peak_growth(run)
         require_finite(out, [name], network.scale, used)
         del out
         for _ in range(warmup - 1):
             run()
-        seconds = _cuda_times(run, repeats) if device.type == "cuda" else times(run, repeats)
+        seconds = _cuda_times(run, repeats, device) if device.type == "cuda" else times(run, repeats)
     shown = torch.cuda.get_device_name(device) if device.type == "cuda" else cpu_name()
     return Measured(seconds, size, memory, shown, used)
 
 
-def _cuda_peak(run: Callable[[], Tensor]) -> tuple[Tensor, int | None]:
-    torch.cuda.synchronize()
-    torch.cuda.reset_peak_memory_stats()
+def _cuda_peak(run: Callable[[], Tensor], device: torch.device) -> tuple[Tensor, int | None]:
+    torch.cuda.synchronize(device)
+    torch.cuda.reset_peak_memory_stats(device)
     out = run()
-    torch.cuda.synchronize()
-    return out, torch.cuda.max_memory_allocated()
+    torch.cuda.synchronize(device)
+    return out, torch.cuda.max_memory_allocated(device)
 
 
-def _cuda_times(run: Callable[[], Tensor], repeats: int) -> list[float]:
+def _cuda_times(run: Callable[[], Tensor], repeats: int, device: torch.device) -> list[float]:
     found = []
-    for _ in range(repeats):
-        start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-        torch.cuda.synchronize()
-        start.record()
-        run()
-        end.record()
-        torch.cuda.synchronize()
-        found.append(start.elapsed_time(end) / 1000)
+    with torch.cuda.device(device):  # whose stream the events are recorded on
+        for _ in range(repeats):
+            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+            torch.cuda.synchronize()
+            start.record()
+            run()
+            end.record()
+            torch.cuda.synchronize()
+            found.append(start.elapsed_time(end) / 1000)
     return found

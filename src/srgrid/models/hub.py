@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import tempfile
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from torch import nn
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.models.architecture import written
 from srgrid.models.find import CONFIG, WEIGHTS, of_scale
 from srgrid.models.record import WeightsRecord
 from srgrid.models.weights import save
@@ -50,7 +50,7 @@ def save_folder(folder: Path, module: nn.Module, record: WeightsRecord, name: st
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / WEIGHTS, module, record)
-    config = {"architecture": record.architecture, **asdict(record.config)}
+    config = {"architecture": record.architecture, **written(record.config)}
     texts = {CONFIG: json.dumps(config, indent=2, sort_keys=True) + "\n"}
     if not (folder / "README.md").exists():
         texts["README.md"] = _readme(record, name or str(folder))

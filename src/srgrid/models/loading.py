@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from srgrid.errors import SrgridError
+from srgrid.models.architecture import written
 from srgrid.models.container import read
 from srgrid.models.entry_load import load_entry
 from srgrid.models.find import Located, locate
@@ -25,12 +26,17 @@ from srgrid.records import read_object
 _PROGRAMS = {"onnx": load_onnx, "script": load_script}  # files that hold a network whole
 
 
-def build(name: str, scale: int) -> Network:
+def build(name: str, scale: int, activation: str | None = None) -> Network:
     """A network of that name with fresh weights, drawn from torch's global generator.
 
-    Raises SrgridError for an unknown name, or a scale that there is no such network for.
+    activation: "relu" or "silu", another than its own. Raises SrgridError for an unknown name, or a scale that there is
+    no such network for.
     """
     architecture, config = config_of(name, scale)
+    if activation not in (None, getattr(config, "activation", "relu")):
+        if not hasattr(config, "activation"):
+            raise SrgridError(f"training option activation: a {name} has none to choose; leave it out")
+        config = replace(config, activation=activation)
     return Network.of(ARCHITECTURES[architecture].build(config), WeightsRecord(architecture, config, name))
 
 
@@ -85,7 +91,7 @@ def describe(source: str | Path | Located, scale: int | None = None, rgb_range: 
     return {
         "architecture": network.architecture,
         "name": network.name,
-        "config": asdict(network.config),
+        "config": written(network.config),
         "parameters": network.parameters,
         "provenance": network.provenance,
         "file": network.file,

@@ -19,7 +19,7 @@ DIV2K_MEAN = (0.4488, 0.4371, 0.4040)
 
 
 class MeanShift(nn.Conv2d):
-    """Adds a constant colour as a frozen 1x1 convolution, always in fp32 (bf16 would round the image to 8 bits)."""
+    """Adds a constant colour as a frozen 1x1 convolution, always in fp32: bf16 and TF32 would round the image."""
 
     def __init__(self, shift: tuple[float, float, float]) -> None:
         super().__init__(3, 3, kernel_size=1)
@@ -36,6 +36,9 @@ class MeanShift(nn.Conv2d):
     def forward(self, input: Tensor) -> Tensor:
         """Shift N x 3 x H x W, returning fp32."""
         assert self.bias is not None
+        if input.is_cuda:  # where a convolution might be TF32's
+            mixed = (self.weight.float() * input.float()[:, None]).sum(2) + self.bias.float().view(3, 1, 1)
+            return mixed.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device_type=input.device.type, enabled=False):
             return F.conv2d(input.float(), self.weight.float(), self.bias.float())
 
@@ -48,7 +51,7 @@ class Block(nn.Module):
         attention = BalancedAttention if config.attention == "bam" else ChannelAttention
         self.body = nn.Sequential(
             _conv(config.features, config.features),
-            nn.ReLU(inplace=True),
+            (nn.ReLU if config.activation == "relu" else nn.SiLU)(inplace=True),
             _conv(config.features, config.features),
             attention(config.features, config.reduction),
         )

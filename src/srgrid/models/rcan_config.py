@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
 from srgrid.errors import SrgridError
@@ -27,17 +27,20 @@ class RcanConfig:
     reduction: int = 16
     attention: Literal["bam", "ca"] = "bam"
     rgb_range: float = 1.0
+    activation: Literal["relu", "silu"] = field(default="relu", metadata={"later": True})  # silu: RCAN-it's
 
     def __post_init__(self) -> None:
-        for field in ("scale", "groups", "blocks", "features", "reduction"):
-            if type(getattr(self, field)) is not int:
-                raise SrgridError(f"{field} {shown(getattr(self, field))}: expected a whole number")
+        for name in ("scale", "groups", "blocks", "features", "reduction"):
+            if type(getattr(self, name)) is not int:
+                raise SrgridError(f"{name} {shown(getattr(self, name))}: expected a whole number")
         if self.scale not in SCALES:
             raise SrgridError(f"scale {shown(self.scale)}: there is no such model; choose 2, 3 or 4")
         if type(self.rgb_range) not in (int, float) or not 0 < self.rgb_range < math.inf:
             raise SrgridError(f"rgb_range {shown(self.rgb_range)}: expected a positive number, such as 1 or 255")
         if self.attention not in ("bam", "ca"):
             raise SrgridError(f"attention {shown(self.attention)}: choose 'bam' or 'ca'")
+        if self.activation not in ("relu", "silu"):
+            raise SrgridError(f"activation {shown(self.activation)}: choose 'relu' or 'silu'")
         if min(self.groups, self.blocks, self.reduction) < 1 or self.features < self.reduction:
             raise SrgridError(
                 f"model size {shown(asdict(self))}: counts must be positive, and features at least reduction"

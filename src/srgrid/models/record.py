@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.models.architecture import written
 from srgrid.models.kinds import kind_of
 from srgrid.networks import ARCHITECTURES
 from srgrid.records import file_digest, read_object
@@ -40,7 +41,7 @@ class WeightsRecord:
 
     def header(self) -> str:
         """The text that stands in the file: the same record always gives the same."""
-        said: dict[str, Any] = {"architecture": self.architecture, "name": self.name, "config": asdict(self.config)}
+        said: dict[str, Any] = {"architecture": self.architecture, "name": self.name, "config": written(self.config)}
         said |= {"provenance": self.provenance} | ({"licence": self.licence} if self.licence else {})
         return json.dumps(said, sort_keys=True)
 
@@ -112,7 +113,8 @@ def _config(path: Path, architecture: Any, given: dict[str, Any]) -> Any:
     if kind is None:
         known = ", ".join(map(repr, ARCHITECTURES))
         raise SrgridError(f"{path}: unknown model architecture {str(architecture)[:80]!r}; this srgrid knows {known}")
-    if set(given) != {one.name for one in fields(kind.config)}:
+    needed = {one.name for one in fields(kind.config) if not one.metadata.get("later")}
+    if not needed <= set(given) <= {one.name for one in fields(kind.config)}:
         raise SrgridError(f"{path}: its header's model config has the wrong keys: {', '.join(sorted(given))[:200]}")
     try:
         return kind.config(**given)

@@ -7,7 +7,7 @@ tiler, else by cutting the image up (`patchwork.py`), which is told.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Protocol, get_args
 
 import numpy as np
@@ -19,7 +19,7 @@ from torch.nn import functional as F
 from srgrid.errors import SrgridError
 from srgrid.images import check, from_pil
 from srgrid.models.architecture import Computed, Tiler
-from srgrid.models.devices import free_memory, has_native_bf16, out_of_memory
+from srgrid.models.devices import float32, free_memory, has_native_bf16, out_of_memory
 from srgrid.models.patchwork import SMALLEST_TILE, Patchwork
 from srgrid.settings import Precision
 
@@ -105,10 +105,10 @@ def upscale_float(
     colour = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
     device = device_of(network.module)
     batch = torch.from_numpy(np.stack(colour)).to(device).permute(0, 3, 1, 2).float().div_(255)
-    cuts = Patchwork(tile)
-    with torch.inference_mode(), autocast(network, device, precision):
+    cuts, used = Patchwork(tile), computed_in(network, device, precision)
+    with torch.inference_mode(), computing(device, used):
         out = _ensemble(network, batch, cuts) if ensemble else answer(network, batch, cuts)
-        require_finite(out, names, network.scale, computed_in(network, device, precision))
+        require_finite(out, names, network.scale, used)
         if patchwork is not None:
             patchwork.take_down(names, cuts)
         values = out.float().mul(255).clamp_(0, 255).permute(0, 2, 3, 1).cpu().numpy()
@@ -138,10 +138,12 @@ def to_uint8(values: Float) -> npt.NDArray[np.uint8]:
     return rounded
 
 
-def autocast(network: Runs, device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[Any]:
-    """The autocast context for a precision. Raises SrgridError for one that the network may not compute in."""
-    use = computed_in(network, device, precision) == "bf16"
-    return torch.autocast(device_type=device.type, dtype=torch.bfloat16, enabled=use)
+@contextlib.contextmanager
+def computing(device: torch.device, precision: Computed) -> Iterator[None]:
+    """Within it, modules compute in that precision, and fp32 is no TF32."""
+    bf16 = torch.autocast(device_type=device.type, dtype=torch.bfloat16, enabled=precision == "bf16")
+    with float32(device), bf16:
+        yield
 
 
 def computed_in(network: Runs, device: torch.device, precision: Precision) -> Computed:
@@ -212,18 +214,20 @@ def _cut_up(network: Runs, x: Tensor, cuts: Patchwork) -> Tensor:
         except (torch.OutOfMemoryError, RuntimeError, MemoryError) as error:
             if not out_of_memory(error):
                 raise
-        if x.is_cuda:
-            torch.cuda.empty_cache()
+        _give_back(x.device)
         if len(x) > 1:
-            return torch.cat([_cut_up(network, image, cuts) for image in torch.split(x, 1)])
+            return torch.cat([_cut_up(network, half, cuts) for half in x.chunk(2)])
         if not cuts.shrink(x, network):
             tried = f"even in tiles of {cuts.allowed}" if cuts.allowed else "and it is too small for tiles"
             raise _too_large(x, tried)
 
 
 def _tiled(network: Runs, tiler: Tiler, x: Tensor, tile: int | None) -> Tensor:
-    """The whole image if it fits (or tiles of the size asked for); smaller tiles each time memory runs out."""
+    """The whole images if they fit (or tiles of the size asked for); each time memory runs out half as many at once,
+    then smaller tiles."""
     side = tile if tile is not None else largest_tile(tiler, network.config, x)
+    if tile is None and len(x) > 1 and side < max(x.shape[2:]):
+        return torch.cat([_tiled(network, tiler, half, tile) for half in x.chunk(2)])
     while True:
         try:
             out: Tensor = network.module(x) if side >= max(x.shape[2:]) else tiler.run(network.module, x, side)
@@ -232,10 +236,17 @@ def _tiled(network: Runs, tiler: Tiler, x: Tensor, tile: int | None) -> Tensor:
             if not out_of_memory(error):
                 raise
             failed, side = side, max(SMALLEST_TILE, min(side, max(x.shape[2:])) // 2)
-        if x.is_cuda:
-            torch.cuda.empty_cache()
+        _give_back(x.device)
+        if len(x) > 1:
+            return torch.cat([_tiled(network, tiler, half, tile) for half in x.chunk(2)])
         if failed <= SMALLEST_TILE:
             raise _too_large(x, f"even in tiles of {failed}")
+
+
+def _give_back(device: torch.device) -> None:
+    """Give memory that is kept for reuse back to the device: what is left may be in pieces too small."""
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
 
 
 def _too_large(x: Tensor, why: str) -> SrgridError:

@@ -21,8 +21,8 @@ from srgrid.models.devices import free_memory
 from srgrid.train.recipes import TrainConfig
 
 Ints = npt.NDArray[np.int64]
-Source = Callable[[int], tuple[Tensor, Tensor]]
-"""step -> (LR, HR): N x 3 x P x P and N x 3 x sP x sP, float32 in 0..1, channels last, on the device."""
+Source = Callable[[int, int], tuple[Tensor, Tensor]]
+"""step, P -> (LR, HR): N x 3 x P x P and N x 3 x sP x sP, float32 in 0..1, channels last, on the device."""
 
 _ORDER_STREAM = 1 << 63  # keeps the generators of epochs apart from those of steps
 
@@ -53,37 +53,41 @@ class Planner:
         self.training = np.array(training, np.int64)
         self.height = np.array([pack.entries[i].height for i in training], np.int64)
         self.width = np.array([pack.entries[i].width for i in training], np.int64)
-        short = np.flatnonzero(np.minimum(self.height, self.width) < config.patch)
+        self._ends = {patch: self._positions(pack, patch) for patch in config.patches}
+        self._order: tuple[int, Ints] = (-1, np.empty(0, np.int64))
+
+    def _positions(self, pack: Pack, patch: int) -> Ints:
+        """How many places there are for a patch, up to the end of each image. Raises SrgridError for a small image."""
+        short = np.flatnonzero(np.minimum(self.height, self.width) < patch)
         if len(short):
-            entry = pack.entries[training[short[0]]]
+            entry = pack.entries[self.training[short[0]]]
             raise SrgridError(
                 f"{pack.path}: image {entry.name} has {entry.width} x {entry.height} LR pixels, "
-                f"fewer than the patch of {config.patch}; lower the patch or leave the image out"
+                f"fewer than the patch of {patch}; lower the patch or leave the image out"
             )
-        self._ends = np.cumsum((self.height - config.patch + 1) * (self.width - config.patch + 1))
-        self._order: tuple[int, Ints] = (-1, np.empty(0, np.int64))
+        return np.cumsum((self.height - patch + 1) * (self.width - patch + 1))
 
     @property
     def epoch_items(self) -> int:
         """Crops in an epoch of five-crop sampling."""
         return 5 * len(self.training)
 
-    def plan(self, step: int) -> Plan:
-        """The batch of a step."""
+    def plan(self, step: int, patch: int) -> Plan:
+        """The batch of a step, in patches of that side."""
         rng = _generator(self.config.seed, step)
         draw = self._by_area if self.config.sampling == "area" else self._by_crop
-        where, top, left = draw(rng, step)
+        where, top, left = draw(rng, step, patch)
         turn = rng.integers(0, 8, self.config.batch) if self.config.augment else np.zeros(self.config.batch, np.int64)
         return Plan(self.training[where], top, left, turn)
 
-    def _by_area(self, rng: np.random.Generator, step: int) -> tuple[Ints, Ints, Ints]:
-        position = rng.integers(0, self._ends[-1], self.config.batch)
-        where = np.searchsorted(self._ends, position, side="right")
-        offset = position - np.where(where > 0, self._ends[where - 1], 0)
-        columns = self.width[where] - self.config.patch + 1
+    def _by_area(self, rng: np.random.Generator, step: int, patch: int) -> tuple[Ints, Ints, Ints]:
+        position = rng.integers(0, self._ends[patch][-1], self.config.batch)
+        where = np.searchsorted(self._ends[patch], position, side="right")
+        offset = position - np.where(where > 0, self._ends[patch][where - 1], 0)
+        columns = self.width[where] - patch + 1
         return where, offset // columns, offset % columns
 
-    def _by_crop(self, rng: np.random.Generator, step: int) -> tuple[Ints, Ints, Ints]:
+    def _by_crop(self, rng: np.random.Generator, step: int, patch: int) -> tuple[Ints, Ints, Ints]:
         """Four corner crops and a central one of half the image's size, as super-image's augment_five_crop makes.
 
         Each crop is seen once an epoch. A crop smaller than the patch is widened to it.
@@ -93,9 +97,9 @@ class Planner:
         where, crop = chosen // 5, chosen % 5
         starts = []
         for size, far in ((self.height[where], crop // 2), (self.width[where], crop % 2)):
-            half = np.maximum(size // 2, self.config.patch)
+            half = np.maximum(size // 2, patch)
             begin = np.where(crop == 4, (size - half) // 2, far * (size - half))
-            starts.append(begin + rng.integers(0, half - self.config.patch + 1))
+            starts.append(begin + rng.integers(0, half - patch + 1))
         return where, starts[0], starts[1]
 
     def _in_order(self, epoch: int, item: int) -> int:
@@ -109,11 +113,12 @@ def _generator(seed: int, stream: int) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=np.array([seed, stream], np.uint64)))
 
 
-def source(pack: Pack, planner: Planner, device: torch.device, share: slice = slice(None)) -> Source:
-    """The fastest source the device allows. `share` is this process's part of every batch."""
+def source(pack: Pack, planner: Planner, device: torch.device, share: slice = slice(None), needed: int = 0) -> Source:
+    """The fastest source the device allows. share: this process's part of every batch. needed: bytes of the device's
+    memory that a step takes."""
     if device.type == "cpu":
         return Mapped(pack, planner, share)
-    if pack.samples.nbytes < 0.5 * free_memory(device):
+    if pack.samples.nbytes < 0.9 * free_memory(device) - needed:
         return Resident(pack, planner, share, device)
     return Streamed(Mapped(pack, planner, share), device)
 
@@ -124,13 +129,13 @@ class Mapped:
     def __init__(self, pack: Pack, planner: Planner, share: slice) -> None:
         self.pack, self.planner, self.share = pack, planner, share
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        lr, hr = self.cut(step)
+    def __call__(self, step: int, patch: int) -> tuple[Tensor, Tensor]:
+        lr, hr = self.cut(step, patch)
         return _float(torch.from_numpy(lr)), _float(torch.from_numpy(hr))
 
-    def cut(self, step: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+    def cut(self, step: int, patch: int) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """The patches as uint8, N x P x P x 3 and N x sP x sP x 3."""
-        plan, scale, patch = self.planner.plan(step), self.pack.scale, self.planner.config.patch
+        plan, scale = self.planner.plan(step, patch), self.pack.scale
         lrs, hrs = [], []
         chosen = (a[self.share] for a in (plan.image, plan.top, plan.left, plan.turn))
         for image, top, left, turn in zip(*chosen, strict=True):
@@ -153,19 +158,22 @@ class Resident:
             self.samples[start : start + len(part)].copy_(torch.from_numpy(part))
         self.lr_table = np.array([(e.lr_offset, e.width) for e in pack.entries], np.int64)
         self.hr_table = np.array([(e.hr_offset, e.width * pack.scale) for e in pack.entries], np.int64)
-        self.lr_grid = _turned_grids(planner.config.patch).to(device)
-        self.hr_grid = _turned_grids(planner.config.patch * pack.scale).to(device)
+        self.grids = {
+            patch: [_turned_grids(side).to(device) for side in (patch, patch * pack.scale)]
+            for patch in planner.config.patches
+        }
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        plan = self.planner.plan(step)
+    def __call__(self, step: int, patch: int) -> tuple[Tensor, Tensor]:
+        plan = self.planner.plan(step, patch)
         rows = (plan.turn, plan.top, plan.left, *self.lr_table[plan.image].T, *self.hr_table[plan.image].T)
         numbers = torch.from_numpy(np.stack(rows)[:, self.share].copy())
         if self.device.type == "cuda":
             numbers = numbers.pin_memory()
         turn, top, left, lr_base, lr_width, hr_base, hr_width = numbers.to(self.device, non_blocking=True)
         s = self.scale
-        lr = self._gather(self.lr_grid[turn], top, left, lr_base, lr_width)
-        return lr, self._gather(self.hr_grid[turn], top * s, left * s, hr_base, hr_width)
+        lr_grid, hr_grid = self.grids[patch]
+        lr = self._gather(lr_grid[turn], top, left, lr_base, lr_width)
+        return lr, self._gather(hr_grid[turn], top * s, left * s, hr_base, hr_width)
 
     def _gather(self, grid: Tensor, top: Tensor, left: Tensor, base: Tensor, width: Tensor) -> Tensor:
         top, left, base, width = (v.view(-1, 1, 1) for v in (top, left, base, width))
@@ -179,16 +187,17 @@ class Streamed:
     def __init__(self, mapped: Mapped, device: torch.device) -> None:
         self.mapped, self.device = mapped, device
         self.thread = ThreadPoolExecutor(1)
-        self.ahead: tuple[int, Future[tuple[Tensor, Tensor]]] | None = None
+        self.ahead: tuple[tuple[int, int], Future[tuple[Tensor, Tensor]]] | None = None
 
-    def __call__(self, step: int) -> tuple[Tensor, Tensor]:
-        now = self.ahead[1] if self.ahead and self.ahead[0] == step else self.thread.submit(self._pinned, step)
-        self.ahead = (step + 1, self.thread.submit(self._pinned, step + 1))
+    def __call__(self, step: int, patch: int) -> tuple[Tensor, Tensor]:
+        drawn = self.ahead and self.ahead[0] == (step, patch)
+        now = self.ahead[1] if self.ahead and drawn else self.thread.submit(self._pinned, step, patch)
+        self.ahead = ((step + 1, patch), self.thread.submit(self._pinned, step + 1, patch))
         lr, hr = now.result()
         return _float(lr.to(self.device, non_blocking=True)), _float(hr.to(self.device, non_blocking=True))
 
-    def _pinned(self, step: int) -> tuple[Tensor, Tensor]:
-        lr, hr = (torch.from_numpy(a) for a in self.mapped.cut(step))
+    def _pinned(self, step: int, patch: int) -> tuple[Tensor, Tensor]:
+        lr, hr = (torch.from_numpy(a) for a in self.mapped.cut(step, patch))
         return (lr.pin_memory(), hr.pin_memory()) if self.device.type == "cuda" else (lr, hr)
 
 

@@ -2,45 +2,62 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import ctypes
-import os
-import shutil
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
 from srgrid.errors import SrgridError
+from srgrid.models.devices import float32, out_of_memory
 from srgrid.models.loading import build, load
 from srgrid.models.network import Network
-from srgrid.models.run import autocast
+from srgrid.models.run import computed_in
 from srgrid.networks import ARCHITECTURES
+from srgrid.train.checkpoint import tell
+from srgrid.train.compiling import cause, compiled
+from srgrid.train.lamb import Lamb
 from srgrid.train.muon import Muon, suits
 from srgrid.train.recipes import TrainConfig
 from srgrid.train.team import Team
 
-_COMPILE_PAYS_STEPS = 2000  # on a CPU: compiling costs about 40 s and saves about 0.1 s of 0.35 s a step
-_COMPILE_PAYS_MINUTES = 8
 _M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names in glibc's malloc.h
 
 
-def fresh(name: str, scale: int, seed: int, init: Path | None) -> Network:
+@contextlib.contextmanager
+def arithmetic(config: TrainConfig, device: torch.device) -> Iterator[None]:
+    """Within it, a GPU computes fp32 as the recipe wants it, and cuDNN tries which of its ways is the fastest."""
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = device.type == "cuda"
+    try:
+        with float32(device, config.tf32):
+            yield
+    finally:
+        torch.backends.cudnn.benchmark = before
+
+
+def fresh(name: str, scale: int, config: TrainConfig, init: Path | None) -> Network:
     """A network with weights drawn from the seed, or its trunk (at the same scale, all of it) taken from `init`.
 
     Raises SrgridError if the weights in `init` belong to a network of another kind or size.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        network = build(name, scale)
+        torch.manual_seed(config.seed)
+        network = build(name, scale, config.activation)
     if init is None:
         return network
     start = load(init, None)
     if (start.architecture, replace(start.config, scale=scale)) != (network.architecture, network.config):
-        raise SrgridError(f"{init}: holds a {start.name or 'model'} of another size; it cannot start {name}")
+        raise SrgridError(
+            f"{init}: holds a {start.name or 'model'} of another size or activation; it cannot start {name}"
+        )
     left = ARCHITECTURES[network.architecture].scaled if start.scale != scale else ()
     taken = {key: value for key, value in start.module.state_dict().items() if not key.startswith(left)}
     network.module.load_state_dict(taken, strict=False)
@@ -62,10 +79,19 @@ class Learner:
         pairs = zip(self.model.parameters(), self.average.parameters(), strict=True)
         self._averaged = [average for p, average in pairs if p.requires_grad]
         self.optimisers = _optimisers(self._trained, config, team.device)
-        self._forward = _compiled(team.wrap(self.model), config, team.device)
-        if team.device.type == "cuda":
-            torch.set_float32_matmul_precision("high")
-            torch.backends.cudnn.benchmark = True
+        self.precision = computed_in(network, team.device, config.precision)
+        self._eager = team.wrap(self.model)
+        self._forward = compiled(self._eager, config, team)
+        self._known: set[tuple[int, ...]] = set()  # shapes of batches that a step was made with
+
+    @property
+    def compiles(self) -> bool:
+        """Whether steps run compiled."""
+        return self._forward is not self._eager
+
+    def is_new(self, lr: Tensor) -> bool:
+        """Whether a step with a batch of that shape has to be compiled first."""
+        return self.compiles and tuple(lr.shape) not in self._known
 
     @property
     def averaged(self) -> Network:
@@ -73,22 +99,77 @@ class Learner:
         return replace(self.network, module=self.average)
 
     def step(self, number: int, lr: Tensor, hr: Tensor, rate: float) -> Tensor:
-        """One optimiser step on a batch at learning rate `rate`; returns the L1 loss."""
+        """One optimiser step on a batch at learning rate `rate`; returns the L1 loss.
+
+        Nothing in it waits for the device. Raises SrgridError if memory does not suffice.
+        """
         for optimiser in self.optimisers:
             optimiser.param_groups[0]["lr"] = rate
-        with autocast(self.network, self.device, self.config.precision):
-            sr = self._forward(lr)
-        loss = F.l1_loss(sr, hr)
-        self.model.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.config.clip:
-            nn.utils.clip_grad_norm_(self._trained, self.config.clip)
-        for optimiser in self.optimisers:
-            optimiser.step()
+        try:
+            loss = self._backward(lr, hr)
+            if self.config.clip:
+                nn.utils.clip_grad_norm_(self._trained, self.config.clip)
+            for optimiser in self.optimisers:
+                optimiser.step()
+        except Exception as error:
+            if out_of_memory(error):
+                raise self._too_large(lr) from None
+            raise
         # A short memory at first, so that the random start is forgotten however short the training is.
         decay = min(self.config.ema, (1 + number) / (10 + number))
         torch._foreach_lerp_(self._averaged, self._trained, 1 - decay)
+        return loss
+
+    def _backward(self, lr: Tensor, hr: Tensor) -> Tensor:
+        """The loss, and its gradients in the parameters; what does not compile goes on without."""
+        if not self.is_new(lr):
+            return self._loss(lr, hr)
+        try:
+            loss = self._loss(lr, hr)
+        except Exception as error:
+            if out_of_memory(error):
+                raise
+            tell(f"not compiled: {cause(error)}")
+            self._forward = self._eager
+            return self._loss(lr, hr)
+        self._known.add(tuple(lr.shape))
+        return loss
+
+    def _loss(self, lr: Tensor, hr: Tensor) -> Tensor:
+        self.model.zero_grad(set_to_none=True)
+        if self.compiles:
+            # What the last step left in a CUDA graph's memory is done with.
+            torch.compiler.cudagraph_mark_step_begin()  # type: ignore[no-untyped-call]
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+            sr = self._forward(lr)
+        loss = F.l1_loss(sr, hr)
+        loss.backward()  # type: ignore[no-untyped-call]
         return loss.detach()
+
+    def _too_large(self, lr: Tensor) -> SrgridError:
+        number, side = len(lr), lr.shape[-1]
+        option = "batch" if number > 1 else "patch" if side == self.config.patch else "last_patch"
+        return SrgridError(
+            f"training option {option}: a step on {number} patches of {side} x {side} LR pixels does not fit into the"
+            f" memory of {self.device}; lower {option}"
+        )
+
+    def needed(self, share: slice, patch: int) -> int:
+        """Bytes that a step on that part of a batch takes, about: what its forward pass keeps for the backward one,
+        counted without computing, and what the optimiser keeps."""
+        kept: dict[int, int] = {}
+
+        def keep(tensor: Tensor) -> Tensor:
+            storage = tensor.untyped_storage()
+            kept[storage._cdata] = storage.nbytes()
+            return tensor
+
+        with FakeTensorMode(allow_non_fake_inputs=True), torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
+            lr = torch.empty(share.stop - share.start, 3, patch, patch, device=self.device)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
+                self.model(lr)
+        numbers: int = sum(p.numel() for p in self._trained)
+        return sum(kept.values()) + 4 * 4 * numbers
 
     def content(self) -> dict[str, Any]:
         """Everything a checkpoint needs of it."""
@@ -127,25 +208,13 @@ def _optimisers(
     fused = device.type in ("cpu", "cuda")
     if config.optimiser == "adamw":
         return [torch.optim.AdamW(parameters, config.lr, weight_decay=config.weight_decay, fused=fused)]
+    if config.optimiser == "lamb":
+        return [Lamb(parameters, config.lr, config.weight_decay)]
     if config.optimiser == "adam":
         return [torch.optim.Adam(parameters, config.lr, fused=fused)]
     matrices = [p for p in parameters if suits(p)]
     rest = [p for p in parameters if not suits(p)]
     return [Muon(matrices, config.lr), torch.optim.Adam(rest, config.lr, fused=fused)]
-
-
-def _compiled(model: nn.Module, config: TrainConfig, device: torch.device) -> Any:
-    if config.compile == "off" or (config.compile == "auto" and not _compiling_pays(config, device)):
-        return model
-    return torch.compile(model)
-
-
-def _compiling_pays(config: TrainConfig, device: torch.device) -> bool:
-    if device.type == "cuda":
-        return True
-    long = config.epochs is not None or (config.steps or 0) >= _COMPILE_PAYS_STEPS
-    long = long or (config.minutes or 0) >= _COMPILE_PAYS_MINUTES
-    return long and any(shutil.which(c) for c in (os.environ.get("CXX", "c++"), "g++", "clang++"))
 
 
 def _keep_freed_memory() -> None:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import NoneType
@@ -19,19 +19,18 @@ from srgrid import environment
 from srgrid.data.pack import Pack
 from srgrid.errors import SrgridError
 from srgrid.metrics import METRICS, measure
-from srgrid.models.architecture import Computed
 from srgrid.models.network import Network
-from srgrid.models.run import NotFiniteError, computed_in, to_uint8, upscale_float
+from srgrid.models.run import NotFiniteError, to_uint8, upscale_float
 from srgrid.models.tensors import first_not_finite
-from srgrid.records import file_digest
 from srgrid.settings import Precision
 from srgrid.train.batches import Planner, Source, source, split
 from srgrid.train.checkpoint import State, floats, tell
 from srgrid.train.console import Line
-from srgrid.train.learner import Learner, fresh
+from srgrid.train.learner import Learner, arithmetic, fresh
 from srgrid.train.log import Log
+from srgrid.train.origin import identity_of, origin_of, settle_precision
 from srgrid.train.recipes import TrainConfig
-from srgrid.train.schedule import lr_at
+from srgrid.train.schedule import lr_at, patch_at
 from srgrid.train.stop import Interrupted, StopFlag, listening
 from srgrid.train.team import Team, gathered
 
@@ -75,21 +74,22 @@ def train(
         pack = Pack.open(pack_path)
         if pack.scale != scale:
             raise SrgridError(f"{pack_path}: packed for scale {pack.scale}, not {scale}; pack the images again")
+        recipe = recipe.warm() if init else recipe
         training, held_out = split(pack, recipe.held_out)
         planner = Planner(pack, training, recipe)
-        network = fresh(model_name, scale, recipe.seed, init)
-        origin = _origin(network, pack, held_out, recipe, init)
-        state = State(Path(state_dir), _identity(origin))
+        network = fresh(model_name, scale, recipe, init)
+        origin = origin_of(network, pack, held_out, recipe, init)
+        state = State(Path(state_dir), identity_of(origin))
         with state.locked() if team.leads else contextlib.nullcontext():
-            recipe = _settle_precision(recipe, network, state, team)
-            learner = Learner(network, recipe, team)
-            origin |= {"recipe": state.identity["recipe"]}
-            session = Session(recipe, team, stop, state, learner, _resume(state, learner, team), started)
-            if not session.progress.done:
-                session.steps = _budget(recipe, planner)
-                session.validation = (pack, held_out)
-                _loop(session, source(pack, planner, team.device, team.share(recipe.batch)))
-            return _finish(session, origin, out_path)
+            recipe = settle_precision(recipe, network, state, team)
+            with arithmetic(recipe, team.device):
+                learner = Learner(network, recipe, team)
+                origin |= {"recipe": state.identity["recipe"]}
+                session = Session(recipe, team, stop, state, learner, _resume(state, learner, team), started)
+                if not session.progress.done:
+                    session.steps, session.validation = _budget(recipe, planner), (pack, held_out)
+                    _loop(session, _batches(session, planner, pack))
+                return _finish(session, origin, out_path)
 
 
 @dataclass
@@ -115,6 +115,16 @@ class Session:
     def seconds(self) -> float:
         """Seconds of training so far, this session's included."""
         return self.progress.seconds + time.monotonic() - self.started
+
+    @contextlib.contextmanager
+    def uncounted(self, line: Line) -> Iterator[None]:
+        """Within it, a step is compiled: the time is told, and does not count as training."""
+        begun = time.monotonic()
+        line.say("compiling, for a minute or more; that does not count as training")
+        yield
+        line.shown = time.monotonic()
+        self.started += line.shown - begun
+        self.shown = (self.progress.step + 1, line.shown)
 
     def used(self) -> float:
         """The share of the budget that is used up."""
@@ -184,6 +194,14 @@ class Session:
             self.log.add(self.progress.step, self.seconds(), loss=loss, lr=rate)
 
 
+def _batches(session: Session, planner: Planner, pack: Pack) -> Source:
+    """Where batches come from; on a GPU beside what a step needs of its memory."""
+    recipe, team = session.recipe, session.team
+    share = team.share(recipe.batch)
+    needed = 0 if team.device.type == "cpu" else session.learner.needed(share, max(recipe.patches))
+    return source(pack, planner, team.device, share, needed)
+
+
 def _loop(session: Session, batches: Source) -> None:
     recipe, learner, at = session.recipe, session.learner, session.progress
     team, label = session.team, f"train {learner.network.name} x{learner.network.scale}"
@@ -191,7 +209,9 @@ def _loop(session: Session, batches: Source) -> None:
     with Line(label, quiet=not team.leads) as line:
         while (used := session.go_on()) < 1:
             rate = lr_at(recipe, used)
-            session.total += learner.step(at.step, *batches(at.step), rate)
+            lr, hr = batches(at.step, patch_at(recipe, used))
+            with session.uncounted(line) if learner.is_new(lr) else contextlib.nullcontext():
+                session.total += learner.step(at.step, lr, hr, rate)
             at.step += 1
 
             session.show(line)
@@ -244,51 +264,6 @@ def validate(network: Network, pack: Pack, indices: list[int], precision: Precis
     return round(float(np.mean(found)), 6)
 
 
-def _origin(
-    network: Network, pack: Pack, held_out: list[int], recipe: TrainConfig, init: Path | None
-) -> dict[str, Any]:
-    """What decides the weights, and goes into their header."""
-    return {
-        "model": network.name,
-        "config": asdict(network.config),
-        "recipe": recipe.identity(),
-        "data": {
-            "sha256": pack.digest,
-            "images": len(pack),
-            "training_set": "+".join(dict.fromkeys(entry.name.split("/")[0] for entry in pack.entries)),
-            "held_out": [pack.entries[i].name for i in held_out],
-            "degradation": pack.degradation,
-        },
-        "init": None if init is None else file_digest(init),
-    }
-
-
-def _identity(origin: dict[str, Any]) -> dict[str, Any]:
-    """What tells whose a state folder is: of "matlab", the one degradation that earlier versions knew, as they did."""
-    data = origin["data"]
-    kept = {key: value for key, value in data.items() if key != "degradation" or value["name"] != "matlab"}
-    return origin | {"data": kept}
-
-
-def _settle_precision(recipe: TrainConfig, network: Network, state: State, team: Team) -> TrainConfig:
-    """The recipe with "auto" resolved, which goes into the state's identity: for all processes as process 0 sees it.
-
-    A training that was begun under the other precision, perhaps on another machine, goes on under that one: "auto"
-    asks for none.
-    """
-    precisions: tuple[Computed, Computed] = ("fp32", "bf16")
-    wanted = computed_in(network, team.device, recipe.precision)
-    identities = {p: state.identity | {"recipe": recipe.identity(p)} for p in precisions}
-    other = next(p for p in precisions if p != wanted)
-    moved = team.leads and not state.holds(identities[wanted]) and state.holds(identities[other])
-    if recipe.precision == "auto" and moved:
-        tell(f"{state.folder}: was begun in {other}; going on in it")
-        wanted = other
-    (chosen,) = team.agree(float(precisions.index(wanted)))
-    state.identity = json.loads(json.dumps(identities[precisions[int(chosen)]]))
-    return replace(recipe, precision=precisions[int(chosen)])
-
-
 def _budget(recipe: TrainConfig, planner: Planner) -> int | None:
     if recipe.epochs is not None:
         return max(1, recipe.epochs * planner.epoch_items // recipe.batch)
@@ -296,14 +271,10 @@ def _budget(recipe: TrainConfig, planner: Planner) -> int | None:
 
 
 def _resume(state: State, learner: Learner, team: Team) -> Progress:
-    """Claim the state folder and restore its newest whole checkpoint. Process 0 first: it removes torn ones."""
-    content = None
+    """Claim the state folder and restore its newest whole checkpoint: process 0's, which alone may see the folder."""
     if team.leads:
         state.claim()
-        content = state.latest()
-    team.agree(0.0)
-    if not team.leads:
-        content = state.latest()
+    content = team.told(state.latest() if team.leads else None)
     if content is None:
         return Progress()
     learner.restore(content)
@@ -342,7 +313,7 @@ def _finish(session: Session, origin: dict[str, Any], out: Path) -> dict[str, An
     """Write the weights and, beside them, what was measured; returns the summary."""
     progress, learner, team = session.progress, session.learner, session.team
     exported, psnr = progress.step, progress.psnr
-    if session.recipe.export == "best":
+    if session.recipe.export == "best" and team.leads:
         exported, psnr = _take_best(session.state, learner)
     summary = {"steps": progress.step, "exported_step": exported, "psnr": psnr}
     if team.leads:
@@ -368,7 +339,8 @@ def _measured(session: Session) -> dict[str, Any]:
         "precision": recipe.precision,
         "compile": recipe.compile,
         "channels_last": recipe.channels_last,
-        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if team.device.type == "cuda" else None,
+        **({"tf32": recipe.tf32} if team.device.type == "cuda" else {}),
+        "peak_gpu_bytes": torch.cuda.max_memory_allocated(team.device) if team.device.type == "cuda" else None,
     }
 
 

@@ -44,13 +44,23 @@ class Muon(torch.optim.Optimizer):
                 self._step_alike(parameters, shape, group["lr"])
 
     def _step_alike(self, parameters: list[Any], shape: tuple[int, ...], rate: float) -> None:
-        momenta = [self.state[p].setdefault("momentum", torch.zeros_like(p)) for p in parameters]
+        momenta = [self._momentum(p) for p in parameters]
         gradients = [p.grad for p in parameters]
         torch._foreach_lerp_(momenta, gradients, 1 - _MOMENTUM)
         ahead = torch._foreach_lerp(gradients, momenta, _MOMENTUM)
-        steps = orthogonal(torch.stack([a.flatten(1) for a in ahead]))
-        scale = _STEP_RMS * max(steps.shape[-2:]) ** 0.5
-        torch._foreach_add_(parameters, steps.view(-1, *shape).unbind(), alpha=-rate * scale)
+        matrices = torch.stack(ahead).flatten(2)
+        scale = _STEP_RMS * max(matrices.shape[-2:]) ** 0.5
+        steps = orthogonal(matrices).view(-1, *shape)
+        if parameters[0].is_contiguous(memory_format=torch.channels_last):  # lie as they do: one launch adds them all
+            steps = steps.movedim(2, -1).contiguous().movedim(-1, 2)
+        torch._foreach_add_(parameters, steps.unbind(), alpha=-rate * scale)
+
+    def _momentum(self, parameter: Tensor) -> Tensor:
+        state = self.state[parameter]
+        if "momentum" not in state:
+            state["momentum"] = torch.zeros_like(parameter)
+        momentum: Tensor = state["momentum"]
+        return momentum
 
 
 def orthogonal(matrices: Tensor) -> Tensor:

@@ -26,22 +26,33 @@ class TrainConfig:
     steps: int | None = setting(None, "Budget in steps.", **_COUNT)
     minutes: float | None = setting(
         None,
-        "Budget in minutes of wall time of training itself, start-up included, over all interruptions.",
+        "Budget in minutes of wall time of training itself, start-up but not compiling included, over all "
+        "interruptions.",
         minimum=0,
         maximum=10**9,
     )
     epochs: int | None = setting(None, "Budget in passes over the crops; only with five-crop sampling.", **_COUNT)
 
+    warm_share: float = setting(
+        1.0,
+        "Share of the budget that a training which starts from other weights (init) takes.",
+        minimum=0.01,
+        maximum=1,
+    )
+
     batch: int = setting(16, "Patches of a step, over all processes.", **_SIDE)
     patch: int = setting(48, "Side of the LR patch in pixels.", **_SIDE)
+    last_patch: int = setting(0, "Its side in the last part of the budget; 0: the same.", minimum=0, maximum=2**16)
+    last_share: float = setting(0.1, "How much of the budget that last part is.", **_SHARE)
     sampling: Literal["area", "five-crop"] = setting(
         "area", "area: every position of the set is equally likely; five-crop: one patch a crop."
     )
     augment: bool = setting(True, "The 8 flips and quarter turns.")
 
-    optimiser: Literal["adam", "adamw", "muon"] = setting("adam", "muon: Adam for what is no matrix.")
+    activation: Literal["relu", "silu"] = setting("relu", "Of the network's residual blocks.")
+    optimiser: Literal["adam", "adamw", "lamb", "muon"] = setting("adam", "muon: Adam for what is no matrix.")
     lr: float = setting(1e-3, "Learning rate at its highest.", **_POSITIVE)
-    weight_decay: float = setting(0.0, "adamw only.", **_POSITIVE)
+    weight_decay: float = setting(0.0, "adamw and lamb only.", **_POSITIVE)
     schedule: Literal["cosine", "step"] = setting("cosine", "How the learning rate falls.")
     warmup: float = setting(0.02, "Share of the budget over which lr rises from 0.", **_BELOW_1)
     decay_at: tuple[float, ...] = setting(
@@ -52,11 +63,14 @@ class TrainConfig:
     ema: float = setting(0.999, "Decay of the averaged weights that are validated and exported; 0: off.", **_BELOW_1)
 
     precision: Precision = setting("auto", "What training computes in; auto: bf16 where the hardware does.")
+    tf32: bool = setting(
+        False, "Let a GPU compute fp32 convolutions and matrix products in TF32: faster, with 10 bits of mantissa."
+    )
     channels_last: bool = setting(True, "Memory layout; moves the last bits alone.")
     compile: Literal["auto", "on", "off"] = setting(
         "auto", "torch.compile; auto: on a GPU, and on a CPU where the training is long enough to gain by it."
     )
-    device: str = setting("auto", "auto, cpu or cuda. In the workflow: compute.device.")
+    device: str = setting("auto", "auto, cpu, cuda or cuda:N. In the workflow: compute.device.")
     threads: int = setting(
         0,
         "CPU threads; 0: as many as torch takes by itself. In the workflow: compute.threads.",
@@ -84,18 +98,36 @@ class TrainConfig:
         """The values that decide which weights come out; the rest may change on resuming.
 
         precision: what "auto" means here, fp32 or bf16.
-        `compile` and `channels_last` change the order of sums, and so the last bits of a step, as `threads` and
+        `compile`, `channels_last` and `tf32` change the order of sums, and so the last bits of a step, as `threads` and
         `device` do; the training stays the same one, and months of it are not to be thrown away for that.
         """
         silent = {"device", "threads", "checkpoint_every", "log_every", "tensorboard", "dtype", *_ROUNDING}
         if self.export != "best":
             silent.add("validate_every")
-        if self.optimiser != "adamw":
+        if self.optimiser not in ("adamw", "lamb"):
             silent.add("weight_decay")
+        if not self.last_patch:
+            silent |= {"last_patch", "last_share"}
+        silent |= {name for name in _LATER if getattr(self, name) == getattr(TrainConfig, name)}
         if self.schedule != "step":
             silent |= {"decay_at", "decay_by"}
         kept = {key: value for key, value in asdict(self).items() if key not in silent}
         return kept | {"precision": precision or self.precision}
+
+    @property
+    def patches(self) -> tuple[int, ...]:
+        """The sides of LR patches that it trains on."""
+        return tuple(dict.fromkeys((self.patch, self.last_patch or self.patch)))
+
+    def warm(self) -> TrainConfig:
+        """The same with the budget of a training that starts from other weights."""
+        changes: dict[str, Any] = {"warm_share": 1.0}
+        for name in ("steps", "epochs", "minutes"):
+            whole = getattr(self, name)
+            changes[name] = max(1, round(whole * self.warm_share)) if type(whole) is int else whole
+        if self.minutes is not None:
+            changes["minutes"] = self.minutes * self.warm_share
+        return replace(self, **changes)
 
     @property
     def takes_a_gpu(self) -> bool:
@@ -103,7 +135,9 @@ class TrainConfig:
         return (self.steps or 0) >= 10**5 or (self.epochs or 0) >= 100
 
 
-_ROUNDING = ("compile", "channels_last")
+# Settings that came later, which earlier records lack: at their defaults they say nothing.
+_LATER = ("activation", "warm_share")
+_ROUNDING = ("compile", "channels_last", "tf32")
 
 # What earlier versions counted among the values that decide, whatever the recipe.
 _FORMERLY = {*_ROUNDING, "validate_every", "weight_decay", "decay_at", "decay_by"}
@@ -185,8 +219,16 @@ RECIPES: dict[str, TrainConfig] = {
     # A small model in half an hour to an hour and a half of one CPU core.
     "default": TrainConfig(steps=4500, batch=8, optimiser="muon"),
     "quick": TrainConfig(steps=1500, batch=8, optimiser="muon", validate_every=250, checkpoint_every=250),
-    # The full 10 x 20 x 64 networks: a rate that so deep a network bears, and the steps it needs.
-    "full": TrainConfig(steps=300_000, lr=2e-4, warmup=0.01, validate_every=2000, checkpoint_every=1000),
+    # The full 10 x 20 x 64 networks in eight hours of a fast GPU for three scales, by reckoning (docs/training.md).
+    "full": TrainConfig(
+        steps=250_000, batch=64, last_patch=64, warm_share=0.5, lr=4e-4, warmup=0.01, validate_every=2000,
+        checkpoint_every=1000,
+    ),
+    # RCAN-it's (Lin et al. 2022): the same network with SiLU, trained longer, in large batches, on larger patches last.
+    "rcan-it": TrainConfig(
+        steps=160_000, batch=256, last_patch=64, activation="silu", optimiser="lamb", lr=3.2e-3, warmup=0.01, clip=0.0,
+        validate_every=2000, checkpoint_every=1000,
+    ),
     # The RCAN paper's (Zhang et al. 2018): 1 M steps, the rate halved every 200 k.
     "rcan-paper": TrainConfig(
         steps=1_000_000, lr=1e-4, schedule="step", decay_at=(0.2, 0.4, 0.6, 0.8), decay_by=0.5, warmup=0.0, clip=0.0,

@@ -1,4 +1,4 @@
-"""The learning rate as a function of the share of the budget that is used up."""
+"""Learning rate and patch as functions of the share of the budget that is used up."""
 
 from __future__ import annotations
 
@@ -15,3 +15,8 @@ def lr_at(config: TrainConfig, progress: float) -> float:
         return config.lr * config.decay_by ** sum(progress >= share for share in config.decay_at)
     share = min(1.0, (progress - config.warmup) / (1 - config.warmup))
     return config.lr * 0.5 * (1 + math.cos(math.pi * share))
+
+
+def patch_at(config: TrainConfig, progress: float) -> int:
+    """Side of the LR patches at `progress`."""
+    return config.last_patch if config.last_patch and progress >= 1 - config.last_share else config.patch

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -34,6 +36,12 @@ class Team:
         if batch % self.size:
             raise SrgridError(f"training option batch: {batch} cannot be shared evenly by {self.size} processes")
         part = batch // self.size
+        if self.leads and self.device.type == "cuda" and self.size > 1 and part < _FILLS:
+            print(
+                f"srgrid train: {part} patches a GPU leave it waiting for its CPU; a batch of {_FILLS * self.size} (and"
+                " a rate that suits it) costs hardly more a step",
+                file=sys.stderr,
+            )
         return slice(self.rank * part, (self.rank + 1) * part)
 
     def agree(self, *values: float) -> tuple[float, ...]:
@@ -43,6 +51,13 @@ class Team:
         box = torch.tensor(values, dtype=torch.float64)
         dist.broadcast(box, 0, group=self.control)
         return tuple(box.tolist())
+
+    def told(self, content: dict[str, Any] | None) -> dict[str, Any] | None:
+        """Process 0's checkpoint, or None, everywhere."""
+        box = [content]
+        if self.size > 1:
+            dist.broadcast_object_list(box, 0, group=self.control)
+        return box[0]
 
     def mean(self, value: Tensor) -> float:
         """The mean over the processes of a number each has."""
@@ -63,7 +78,7 @@ class Team:
 def gathered(device: str) -> Iterator[Team]:
     """The team this process belongs to, taken from torchrun's environment; torn down at the end."""
     size, rank, local = (int(os.environ.get(key, default)) for key, default in _TORCHRUN)
-    chosen = choose(device, local)
+    chosen = choose(device, local if size > 1 else None)
     if size == 1:
         yield Team(0, 1, chosen)
         return
@@ -76,4 +91,5 @@ def gathered(device: str) -> Iterator[Team]:
         dist.destroy_process_group()
 
 
+_FILLS = 32  # patches of 48 that keep a GPU as long as its CPU takes to issue a step of the 200 blocks, by reckoning
 _TORCHRUN = (("WORLD_SIZE", "1"), ("RANK", "0"), ("LOCAL_RANK", "0"))
