@@ -33,8 +33,8 @@ def planned(folder, cards, device, *words):
     [(0, "auto", (0, "cpu")), (2, "auto", (1, "cuda")), (2, "cpu", (0, "cpu")), (0, "cuda:1", (1, "cuda:1"))],
 )
 def test_steps_that_run_a_network_ask_for_a_gpu_that_is_there(tmp_path, cards, device, asked):
-    assert planned(tmp_path, cards, device) == dict.fromkeys(STEPS, {asked})
+    assert planned(tmp_path, cards, device) == {step: {asked} for step in STEPS}
 
 
 def test_a_limit_of_the_user_stands(tmp_path):
-    assert planned(tmp_path, 2, "auto", "--resources", "gpu=0") == dict.fromkeys(STEPS, {(0, "cpu")})
+    assert planned(tmp_path, 2, "auto", "--resources", "gpu=0") == {step: {(0, "cpu")} for step in STEPS}
