@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test fuzz lint lock peers clean
+.PHONY: demo test verify fuzz lint check lock peers clean
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
@@ -21,6 +21,12 @@ demo: $(READY)
 # As many tests side by side as there are cores, each on one thread: PyTorch's on all cores at once are slower.
 test: $(READY)
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+
+# The committed runs made again: results/sample whole; of results/published, where its images are at hand, a sample.
+verify: $(READY)
+	OMP_NUM_THREADS=$(CORES) $(BIN)/srgrid verify results/sample --sample all --threads $(CORES)
+	$(BIN)/srgrid card --check README.md results/published
+	test -z "$$SRGRID_MIRROR" || $(BIN)/srgrid verify results/published --sample 3 --seed 2581 --threads $(CORES)
 
 # Damaged input for every reader, for SRGRID_FUZZ_SECONDS (an hour), from SRGRID_FUZZ_SEED on; findings go to build/fuzz.
 fuzz: $(READY)
@@ -32,6 +38,13 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/snakefmt --check Snakefile workflow
 	$(BIN)/snakemake --lint
+
+# The licences of all that requirements.lock pins, and whether a vulnerability of one is known: asks PyPI, and fails
+# (--strict) if it gives no answer for one.
+check: $(READY)
+	$(BIN)/python tools/licences.py
+	test -x build/audit/bin/pip-audit || ($(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet pip-audit==2.10.1)
+	build/audit/bin/pip-audit --strict --requirement requirements.lock --no-deps --disable-pip
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "srgrid needs Python 3.11 or newer: make PYTHON=...")'

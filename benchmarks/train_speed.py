@@ -177,7 +177,7 @@ KINDS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 def _timed(step, options):
-    """Median seconds of a step, over rounds: within one, the CPU may run ahead of a GPU, as in a training."""
+    """Median seconds of a step, over rounds: within one the CPU may run ahead of a GPU, as in a training."""
     sync = torch.cuda.synchronize if options.device.startswith("cuda") else (lambda: None)
     begun = time.perf_counter()
     step(0)

@@ -210,3 +210,22 @@ def test_protocols_of_a_config():
     ]:
         with pytest.raises(SrgridError, match=words):
             protocols(given_)
+
+
+@pytest.mark.parametrize(
+    ("higher", "values", "ranks"),
+    [
+        (True, [30.0, 31.0, 32.0], [0, 2, 1]),
+        (False, [30.0, 31.0, 32.0], [1, 2, 0]),
+        (True, [30.0, 32.0], [0, 1]),
+        (True, [32.001, 32.004, 31.0], [1, 1, 0]),  # equal as they are printed
+        (True, [32.0, 32.0], [1, 1]),
+        (True, [32.0], [0]),
+        (True, [float("inf"), 31.0, 30.0], [1, 2, 0]),
+        (True, [float("nan"), 31.0, 30.0], [0, 1, 0]),
+        (True, [4.0, 3.0, 2.0, 1.0], [1, 2, 3, 0]),
+    ],
+)
+def test_the_rank_of_a_value_is_that_of_what_is_printed(higher, values, ranks):
+    metric = replace(METRICS["psnr"], higher_is_better=higher)
+    assert [metric.rank(value, values) for value in values] == ranks

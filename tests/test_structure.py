@@ -76,6 +76,8 @@ LAYERS = {
     "srgrid.columns": 4,
     "srgrid.bench": 4,
     "srgrid.check": 4,
+    "srgrid.verification": 4,
+    "srgrid.crate": 4,
     "srgrid.cli": 5,
     "srgrid.__main__": 5,
 }

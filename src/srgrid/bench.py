@@ -20,7 +20,7 @@ from srgrid.columns import Column
 from srgrid.configuration import defaults
 from srgrid.data import fetch, registry, verify
 from srgrid.data.sources import mirror_folder
-from srgrid.degrade import make_lr
+from srgrid.degrade import Degradation, degradations, get_degradation, make_lr
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, scratch_dir, staged_file
 from srgrid.given import Affixes, folder_of, take
@@ -84,7 +84,7 @@ def bench(
         _check_target(target, config, folders)
     with scratch_dir(Path(tempfile.gettempdir())) as room, leaving_out(room):
         try:
-            run = _Run(config, room, folders)
+            run = Run(config, room, folders)
             run.check()
             run.score(keep=card is not None)
             made = run.report(command, card is not None)
@@ -99,7 +99,7 @@ def bench(
     return made
 
 
-class _Run:
+class Run:
     """The steps of a run in a scratch folder; what has been made is not made again."""
 
     def __init__(self, config: Config, room: Path, folders: Mapping[str, Path]) -> None:
@@ -125,16 +125,22 @@ class _Run:
         known = protocols(self.config["define_protocols"])
         return [get_protocol(name, known) for name in self.config["protocols"]]
 
+    @cached_property
+    def degradations(self) -> dict[str, Degradation]:
+        """The built-in ones and the config's own, by name."""
+        return degradations(self.config["define_degradations"])
+
     def dataset(self, name: str) -> registry.Dataset:
-        """The registry's entry, or that of a folder of the mirror."""
-        return registry.resolve(name, self.mirror)
+        """The registry's entry, the config's own, or that of a folder of the mirror."""
+        return registry.resolve(name, self.mirror, self.config["define_datasets"])
 
     def hr(self, name: str) -> Path:
         """The verified HR images of a data set."""
         folder = self.room / "HR" / name
         if not folder.exists():
-            fetch(name, folder, self.mirror)
-            verify.require(verify.verify_dir(folder, name))
+            own = self.config["define_datasets"]
+            fetch(name, folder, self.mirror, extra=own)
+            verify.require(verify.verify_dir(folder, name, extra=own))
         return folder
 
     def lr(self, degradation: str, name: str, scale: int) -> Path:
@@ -142,7 +148,8 @@ class _Run:
         folder = self.room / "LR" / degradation / name / f"x{scale}"
         if not folder.exists():
             entry = self.dataset(name)
-            make_lr(self.hr(entry.lr_of or name), folder, scale * entry.lr_times, degradation)
+            made_by = get_degradation(degradation, self.degradations)
+            make_lr(self.hr(entry.lr_of or name), folder, scale * entry.lr_times, made_by)
         return folder
 
     def sr_dir(self, method: str, protocol: Protocol, name: str, scale: int) -> Path:
@@ -161,7 +168,8 @@ class _Run:
                 print(f"srgrid: {theirs}: names read as {names}", file=sys.stderr)
             return folder
         lr, options = self.lr(protocol.degradation, name, scale), self.options(plan.stored(method, protocol), method)
-        upscale_dir(lr, folder, self.model(method, scale), scale, degradation=protocol.degradation, options=options)
+        degradation = self.degradations[protocol.degradation]
+        upscale_dir(lr, folder, self.model(method, scale), scale, degradation=degradation, options=options)
         return folder
 
     def model(self, method: str, scale: int) -> str:
@@ -172,7 +180,8 @@ class _Run:
     def options(self, kind: Kind, method: str) -> Options:
         """How a column is upscaled. Raises SrgridError for a word that is none of the choices."""
         compute, upscale = self.config["compute"], self.config["upscale"]
-        return Options(kind=kind, **compute, ensemble=upscale["ensemble"], rgb_range=upscale["rgb_range"].get(method))
+        own = {key: upscale[key].get(method) for key in ("rgb_range", "tile")}
+        return Options(kind=kind, **compute, ensemble=upscale["ensemble"], **own)
 
     def score(self, keep: bool) -> None:
         """Score every cell. keep: the SR images that the first protocol scores, for the card."""
@@ -182,7 +191,7 @@ class _Run:
                 self.lr(protocol.degradation, name, scale)
             for method in self.config["methods"]:
                 try:
-                    self.score_column(method, name, scale)
+                    self.parts += self.score_column(method, name, scale, self.protocols)
                 except SrgridError as error:
                     raise SrgridError(f"column {method}, {name} x{scale}: {error}") from None
                 kept = self.sr_dir(method, self.protocols[0], name, scale) if keep else None
@@ -190,13 +199,12 @@ class _Run:
                     if folder != kept:
                         shutil.rmtree(folder)
 
-    def score_column(self, method: str, name: str, scale: int) -> None:
-        """Score a method's images under every protocol, as `srgrid cells` does."""
-        sr = {protocol.name: self.sr(method, protocol, name, scale) for protocol in self.protocols}
-        rules = {protocol.name: protocol for protocol in self.protocols}
-        metrics = get_metrics(self.config["metrics"])
-        column = (name, scale, method)
-        self.parts += scoring.score_cells(self.room / "scores", self.hr(name), sr, column, rules, metrics)
+    def score_column(self, method: str, name: str, scale: int, rules: Sequence[Protocol]) -> list[Path]:
+        """Score a method's images under protocols, as `srgrid cells` does, into the files that are returned."""
+        sr = {protocol.name: self.sr(method, protocol, name, scale) for protocol in rules}
+        named = {protocol.name: protocol for protocol in rules}
+        column, metrics = (name, scale, method), get_metrics(self.config["metrics"])
+        return scoring.score_cells(self.room / "scores", self.hr(name), sr, column, named, metrics)
 
     def report(self, command: str, drawn: bool) -> Benched:
         """Make the tables and, if it is `drawn`, the card."""
@@ -219,19 +227,25 @@ class _Run:
     def card(self) -> None:
         """Draw every cell's figure and previews, and render the card."""
         from srgrid.report.card import build_card
+
+        for name, scale in self.cells:
+            self.draw(name, scale)
+        build_card(self.results)
+
+    def draw(self, name: str, scale: int) -> None:
+        """A cell's figure and previews, from the tables of the results."""
         from srgrid.report.figures import show
         from srgrid.report.selection import Wanted
         from srgrid.report.sources import open_cell
 
         wanted, protocol = self.config["figures"], self.protocols[0]
-        for name, scale in self.cells:
-            folders = {method: self.sr(method, protocol, name, scale) for method in self.config["methods"]}
-            scores, hr = self.results / "scores.csv", self.hr(name)
-            cell = open_cell(scores, hr, folders, dataset=name, scale=scale, protocol=protocol.name)
-            shown = Wanted(wanted["images"], wanted["crop"])
-            png, previews = (self.results / folder / f"{name}_x{scale}" for folder in ("figures", "previews"))
-            show(cell, shown, png.with_suffix(".png"), previews, wanted["whole"])
-        build_card(self.results)
+        folders = {method: self.sr(method, protocol, name, scale) for method in self.config["methods"]}
+        scores, hr = self.results / "scores.csv", self.hr(name)
+        cell = open_cell(scores, hr, folders, dataset=name, scale=scale, protocol=protocol.name)
+        boxes = {image: tuple(box) if box else None for image, box in wanted["show"].get(name, {}).items()}
+        shown = Wanted(wanted["images"], wanted["crop"], boxes)
+        png, previews = (self.results / folder / f"{name}_x{scale}" for folder in ("figures", "previews"))
+        show(cell, shown, png.with_suffix(".png"), previews, wanted["whole"])
 
     def files(self) -> list[str]:
         """All that the run made, the record of its tables last."""

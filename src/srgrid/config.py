@@ -113,6 +113,8 @@ def _explain(error: ValidationError, moved: Mapping[str, str]) -> list[str]:
         instance: Any = error.instance
         unknown = [f"{key}.{name}" if key else name for name in instance if name not in known]
         return [f"{name}: is {moved[name]} now" if name in moved else _unknown(name, known) for name in unknown]
+    if error.validator == "pattern" and isinstance(error.schema, Mapping) and "title" in error.schema:
+        return [f"{key}: {error.instance!r} is not one of {error.schema['title']}"]
     return [f"{key or 'top level'}: {error.message}"]
 
 

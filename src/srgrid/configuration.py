@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, is_dataclass
 from typing import Annotated, Any, Literal
 
 from srgrid.settings import Costs, Device, Precision, Rule, setting
@@ -40,6 +41,11 @@ class Train:
         "Warm starts: the trunk of scale 3 and 4 comes from the trained x2 model. {} trains each scale from nothing.",
     )
     seed: int = setting(0, "Fixes initial weights, crops and augmentation.", minimum=0)
+    state: str = setting(
+        "",
+        "A folder that outlives a job, for checkpoints and logs, where jobs share no file system (see "
+        "docs/cluster.md). Empty: results/<run>/state.",
+    )
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,14 @@ class Compute:
         "Of upscaling: fp32, bf16, or auto: bf16 where the hardware computes in it. A training's is its recipe's; "
         "train.settings can change it.",
     )
+
+
+@dataclass(frozen=True)
+class Software:
+    """Where jobs find srgrid, if not in the environment that Snakemake runs in (see docs/cluster.md)."""
+
+    container: str = setting("", "An image, for --sdm apptainer, for example docker://registry.example.org/srgrid:1.")
+    modules: list[str] = setting([], "Environment modules to load, in order, for --sdm env-modules.")
 
 
 @dataclass(frozen=True)
@@ -86,7 +100,8 @@ class Figures:
         minimum=16,
     )
     whole: bool = setting(
-        True, "Show the whole image beside its crops. Turn it off for figures of images that you may not pass on."
+        True,
+        "Show whole images in figures and on the page, not crops alone. Turn it off for images you may not pass on.",
     )
     show: dict[str, Annotated[dict[str, Box | None], Rule(minProperties=1)]] = setting(
         {},
@@ -174,12 +189,13 @@ class Config:
     )
     train: Train = setting(Train(), "The training of the models that no weights are given for.")
     compute: Compute = setting(Compute(), "With what one job computes.")
+    software: Software = setting(Software(), "Where jobs find srgrid.")
     upscale: Upscale = setting(Upscale(), "How networks enlarge.")
     costs: Costs = setting(Costs(), "What the methods cost (see docs/costs.md).")
     figures: Figures = setting(Figures(), "What the figures and the card's compare view show.")
     audit: bool = setting(
         True,
-        "Hold the grid against the published one and measure every protocol choice (scores bicubic under eight more "
+        "Compare the grid with the published one and measure every protocol choice (scores bicubic under eight more "
         "protocols).",
     )
     card: Card = setting(Card(), "What the card says beyond the run's records.")
@@ -189,6 +205,33 @@ class Config:
     )
 
 
+def completed(said: Mapping[str, Any]) -> dict[str, Any]:
+    """A config of this or an earlier version: what it does not say is the default, what has moved is in its place."""
+    config = defaults()
+    for key, value in said.items():
+        both = isinstance(config.get(key), dict) and isinstance(value, Mapping)
+        config[key] = config[key] | value if both else value
+    for old, new in MOVED.items():
+        (part, name), (place, now) = old.split("."), new.split(".")
+        if name in config[part]:
+            config[place][now] = config[part].pop(name)
+    return config
+
+
 def defaults() -> dict[str, Any]:
     """The configuration of a run that is told nothing."""
     return asdict(Config())
+
+
+def filled(given: Mapping[str, Any]) -> dict[str, Any]:
+    """A configuration with the defaults of the keys that it leaves out; what it has, right or wrong, stays."""
+    return _filled(given, Config())
+
+
+def _filled(given: Mapping[str, Any], record: Any) -> dict[str, Any]:
+    made = {**asdict(record), **given}
+    for name, value in given.items():
+        default = getattr(record, str(name), None)
+        if is_dataclass(default) and isinstance(value, Mapping):
+            made[name] = _filled(value, default)
+    return made

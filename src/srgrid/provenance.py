@@ -14,7 +14,10 @@ from srgrid.models.find import Located, locate
 from srgrid.networks import told
 from srgrid.records import TABLE_NAMES, tables_record, write_record
 
-STEPS = {"score": "srgrid.scoring", "grid": "srgrid.report.grid", "upscale": "srgrid.upscale"}
+STEPS = {
+    **{"score": "srgrid.scoring", "grid": "srgrid.report.grid", "upscale": "srgrid.upscale"},
+    **{"figure": "srgrid.report.figures", "card": "srgrid.report.card"},
+}
 
 
 def set_digest(folder: Path) -> dict[str, Any]:

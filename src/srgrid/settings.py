@@ -24,7 +24,7 @@ class Rule:
         self.words = words
 
 
-Device = Annotated[str, Rule(pattern="^(auto|cpu|cuda(:[0-9]+)?)$")]
+Device = Annotated[str, Rule(pattern="^(auto|cpu|cuda(:[0-9]+)?)$", title="auto, cpu, cuda or cuda:N")]
 Size = Annotated[list[Annotated[int, Rule(minimum=1)]], Rule(minItems=2, maxItems=2)]
 
 _WORDS: dict[Any, str] = {

@@ -4,13 +4,16 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import pandas as pd
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
-from run_dir import MODEL, make_run, write_tables
+from run_dir import MODEL, edit_record, make_run, write_tables
 
 from srgrid.metrics import get_metrics
 from srgrid.records import write_record
 from srgrid.report.card import build_card
+from srgrid.report.differences import paired
 
 pytestmark = pytest.mark.browser
 
@@ -76,14 +79,15 @@ def test_filters_show_the_rows_and_columns_asked_for(page: Page) -> None:
     page.select_option("#f-protocol", "luma8")
     assert page.inner_text("#grid-count") == "1 of 4 rows"
     assert column(page, 6) == ["missing\nthe x4 weights were lost at sea"]
-    page.select_option("#f-method", "bicubic")
-    assert page.locator(f"#grid-table [data-method='{MODEL}']:visible").count() == 0
-    assert page.locator("#grid-table td[data-method='bicubic']:visible").count() == 1
+    page.locator(".columns summary").click()
+    page.get_by_label(MODEL, exact=True).uncheck()
+    assert page.locator(f"#grid-table [data-column='{MODEL}']:visible").count() == 0
+    assert page.locator("#grid-table td[data-column='bicubic']:visible").count() == 1
 
 
 def test_the_grid_sorts_by_a_method_best_first_and_missing_last(page: Page) -> None:
     page.select_option("#f-protocol", "")
-    head = page.locator("#grid-table").get_by_role("columnheader", name=MODEL)
+    head = page.locator("#grid-table").get_by_role("columnheader", name=MODEL, exact=True)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "descending"
     values = column(page, 6)
@@ -96,12 +100,63 @@ def test_the_grid_sorts_by_a_method_best_first_and_missing_last(page: Page) -> N
     assert [float(value.split(" ")[0]) for value in column(page, 6)[:-1]] == numbers[::-1]
 
 
+def test_columns_move_hide_and_come_back(page: Page) -> None:
+    page.locator(".columns summary").click()
+    page.get_by_role("button", name=f"Move {MODEL} to the left").click()
+    assert page.locator("#grid-table thead th").nth(4).inner_text() == MODEL
+    assert page.locator("#grid-table tbody tr").first.locator("td").nth(3).get_attribute("data-column") == MODEL
+    assert page.evaluate("document.activeElement.closest('li').textContent").startswith(f" {MODEL}")
+    page.get_by_role("button", name=f"Move {MODEL} to the right").click()
+    assert page.locator("#grid-table thead th").nth(5).inner_text() == MODEL
+    page.get_by_label(MODEL, exact=True).uncheck()
+    assert MODEL not in page.evaluate("SR.asText('markdown')")
+    page.get_by_label(MODEL, exact=True).check()
+    assert MODEL in page.evaluate("SR.asText('markdown')")
+
+
+def test_intervals_can_be_left_out(page: Page) -> None:
+    shown = page.locator("#grid-table .interval:visible")
+    assert shown.count() > 2
+    page.uncheck("#f-intervals")
+    assert shown.count() == 0
+    assert page.locator("#grid-table .gain:visible").first.inner_text().startswith("gain +")
+
+
+def test_gains_over_any_method_have_students_interval(page: Page, page_file: Path) -> None:
+    rows = pd.read_csv(page_file.parent / "scores.csv").query("scale == 2 and protocol == 'rgb8'")
+    psnr = {method: own["psnr"].to_numpy() for method, own in rows.groupby("method")}
+    mean, low, high, *_ = paired(psnr["bicubic"] - psnr[MODEL])
+    cell = page.locator("#grid-table tbody tr:visible").first.locator("[data-column='bicubic']")
+    before = page.locator("#grid-table tbody").inner_text()
+    page.select_option("#f-base", MODEL)
+    text = " ".join(cell.locator(".gain").inner_text().replace("−", "-").split())
+    assert text == f"gain {mean:+.2f} dB ({low:+.2f} to {high:+.2f})"
+    assert page.inner_text("#gain-note").startswith(f"Gains are over {MODEL}")
+    page.select_option("#f-base", "bicubic")
+    assert page.locator("#grid-table tbody").inner_text() == before
+
+
+def test_the_table_is_copied_as_it_is_shown(page: Page) -> None:
+    page.click("[data-copy=markdown]")
+    lines = page.input_value("#copy-text").splitlines()
+    assert lines[0] == f"| Data set | Scale | Protocol | bicubic | {MODEL} |"
+    assert re.fullmatch(r"\| photos \| ×2 \| rgb8 \| [\d.]+/0[\d.]+ \| \*\*[\d.]+\*\*/\*\*0[\d.]+\*\* \|", lines[2])
+    assert len(lines) == 4
+    page.click("[data-copy=latex]")
+    text = page.input_value("#copy-text")
+    assert re.search(
+        r"photos & \$\\times\$2 & rgb8 & [\d.]+/[\d.]+ & \\textbf\{[\d.]+\}/\\textbf\{[\d.]+\} \\\\\n", text
+    )
+    assert text.startswith("\\begin{tabular}{lllcc}\n\\toprule\n")
+    assert page.inner_text("#copied") in ("Copied.", "Selected below; copy it with Ctrl+C.")
+
+
 def test_a_headline_of_which_less_is_better(browser: Browser, tmp_path: Path) -> None:
     make_run(tmp_path, metrics=get_metrics(["toy_metric:MAE", "psnr"]))
     build_card(tmp_path)
     opened = Watched(browser, tmp_path / "model_card.html")
     page = opened.page
-    head = page.locator("#grid-table").get_by_role("columnheader", name=MODEL)
+    head = page.locator("#grid-table").get_by_role("columnheader", name=MODEL, exact=True)
     head.get_by_role("button").click()
     assert head.get_attribute("aria-sort") == "ascending"  # best first
     values = [float(value.split(" ")[0]) for value in column(page, 6)]
@@ -123,9 +178,9 @@ def test_a_headline_of_which_less_is_better(browser: Browser, tmp_path: Path) ->
 def test_a_phone_sorts_through_a_list(browser: Browser, page_file: Path) -> None:
     opened = Watched(browser, page_file, SIZES["phone"])
     assert not opened.page.locator("#grid-table thead").is_visible()
-    opened.page.select_option("#f-sort", "1:1")
+    opened.page.select_option("#f-sort", "scale:1")
     assert column(opened.page, 2) == ["×2", "×4"]
-    opened.page.select_option("#f-sort", "4:-1")
+    opened.page.select_option("#f-sort", "m-0:-1")
     values = [float(value.split(" ")[0]) for value in column(opened.page, 5)]
     assert values == sorted(values, reverse=True)
     opened.check(page_file)
@@ -133,7 +188,7 @@ def test_a_phone_sorts_through_a_list(browser: Browser, page_file: Path) -> None
 
 
 def test_a_cell_opens_its_images(page: Page) -> None:
-    page.locator("#grid-table tbody tr:visible").nth(1).locator(f"[data-method='{MODEL}'] button").press("Enter")
+    page.locator("#grid-table tbody tr:visible").nth(1).locator(f"[data-column='{MODEL}'] button").press("Enter")
     assert page.input_value("#c-scale") == "4"
     assert (page.input_value("#c-left"), page.input_value("#c-right")) == ("bicubic", MODEL)
     assert page.evaluate("document.activeElement.textContent") == "Compare images"
@@ -219,6 +274,84 @@ def test_the_error_map_stands_in_for_the_methods_alone(page: Page) -> None:
     assert page.locator("img.error").count() == 0
 
 
+def test_a_link_opens_the_same_view(browser: Browser, page_file: Path) -> None:
+    opened = Watched(browser, page_file)
+    page = opened.page
+    page.select_option("#c-scale", "4")
+    page.select_option("#c-protocol", "luma8")
+    page.locator("#strip input").nth(1).check(force=True)
+    page.select_option("#c-left", "HR")
+    page.select_option("#c-right", MODEL)
+    page.check("#error")
+    page.click("#zoom-in")
+    page.locator("#panes .viewport").first.focus()
+    page.keyboard.press("ArrowLeft")
+    page.locator("#split").focus()
+    page.keyboard.press("ArrowLeft")
+    page.click("#link")
+
+    def seen(one: Page) -> list[object]:
+        controls = [one.input_value(f"#c-{name}") for name in ("dataset", "scale", "protocol", "left", "right")]
+        shown = [one.inner_text(f"#{name}") for name in ("image-title", "zoom-level")]
+        moved = [[round(float(n), 2) for n in re.findall(r"-?[\d.]+", text)] for text in transforms(one)]
+        return [*controls, *shown, moved, float(one.input_value("#split")), one.is_checked("#error")]
+
+    other = browser.new_page(viewport={"width": 1440, "height": 900})
+    other.goto(page.url)
+    other.wait_for_selector("#plot-gain svg")
+    assert seen(other) == seen(page)
+    assert "#compare?" in page.url
+    other.goto(page.url.replace("image=", "image=no-such-"))
+    other.reload()
+    assert "no preview of no-such-" in other.inner_text("#compare-missing")
+    other.close()
+    assert opened.errors == []
+    page.close()
+
+
+def test_methods_stand_in_the_order_of_the_config(browser: Browser, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", scales=(2,))
+    edit_record(run / "provenance.json", lambda record: record["config"].update(methods=[MODEL, "bicubic"]))
+    build_card(run)
+    opened = Watched(browser, run / "model_card.html")
+    heads = opened.page.locator("#grid-table thead [data-column]").all_inner_texts()
+    panes = opened.page.locator("#panes figcaption b").all_inner_texts()
+    scores = opened.page.locator("#image-scores tbody th").all_inner_texts()
+    assert (heads, panes[1:], scores) == ([MODEL, "bicubic"],) * 3
+    opened.page.close()
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_pixel_is_a_pixel_at_1_to_1_and_all_is_the_whole_image(browser: Browser, page_file: Path, size: str) -> None:
+    opened = Watched(browser, page_file, SIZES[size])
+    page = opened.page
+    width = page.evaluate("SR.compare.image.view[2]")
+    page.click("#zoom-one")
+    assert page.get_attribute("#zoom-one", "aria-pressed") == "true"
+    view = page.locator("#slider-view .viewport").bounding_box()
+    assert view
+    assert view["width"] == width
+    page.click("#zoom-all")
+    assert page.get_attribute("#zoom-one", "aria-pressed") == "false"
+    assert page.inner_text("#zoom-level") == "1.0×"
+    assert page.evaluate("SR.compare.image.view") == [0, 0, *page.evaluate("SR.compare.image.size")]
+    opened.check(page_file)
+    page.close()
+
+
+def test_a_page_of_crops_alone_shows_no_whole_image(browser: Browser, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", scales=(2,), whole=False, part=(slice(300), slice(400)))
+    build_card(run)
+    opened = Watched(browser, run / "model_card.html")
+    page = opened.page
+    assert page.evaluate("SR.data.previews[0].images.map((image) => image.whole)") == [False] * 4
+    assert not page.locator("#whole").is_visible()
+    sizes = page.locator("#strip img").evaluate_all("all => all.map((img) => [img.naturalWidth, img.naturalHeight])")
+    assert sizes == [[280, 263]] * 4  # of the region of 320 x 320, not of the image of 400 x 300
+    assert page.evaluate("SR.compare.image.view.slice(2)") == [320, 300]
+    page.close()
+
+
 def test_scores_follow_the_protocol_and_missing_ones_are_named(page: Page) -> None:
     rgb8 = page.locator("#image-scores tbody").inner_text()
     page.select_option("#c-protocol", "luma8")
@@ -268,6 +401,45 @@ def test_networks_of_the_literature_are_plotted_and_labels_do_not_overlap(
     assert crossing == []
     page.select_option("#p-protocol", "rgb8")
     assert page.locator("#plot-size circle.printed").count() == 0
+    opened.page.close()
+
+
+def test_gains_are_plotted_of_any_method_over_any_other(page: Page, page_file: Path) -> None:
+    page.select_option("#p-method", MODEL)
+    assert page.locator("#plot-forest circle").count() == 2
+    assert page.locator("#plot-forest .whisker").count() == 2
+    names = page.locator("#plot-gain text").all_text_contents()
+    assert {"astronaut", "chelsea", "coffee", "camera"} <= set(names)
+    assert "PSNR gain over bicubic, dB" in names
+    page.select_option("#p-base", MODEL)
+    assert "compared with itself" in page.inner_text("#plot-gain")
+    assert page.locator("#plots .over").first.inner_text() == MODEL
+
+
+def test_curves_differ_by_dashes_and_carry_their_names(page: Page) -> None:
+    dashes = page.locator("#plot-curve polyline").evaluate_all("all => all.map((one) => one.style.strokeDasharray)")
+    assert len(set(dashes)) == len(dashes) > 0
+    page.select_option("#p-series", label="loss")
+    assert "log scale" in page.inner_text("#plot-curve")
+    page.select_option("#p-series", label="learning rate")
+    assert "learning rate" in (page.locator("#plot-curve svg").get_attribute("aria-label") or "")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", list(SIZES))
+def test_axe_finds_no_serious_fault(browser: Browser, tmp_path: Path, size: str, scheme: str) -> None:
+    run = make_run(tmp_path / "run", "Set5", scales=(2,), protocols=("rgb8", "literature"))
+    build_card(run)
+    opened = Watched(browser, run / "model_card.html", SIZES[size], scheme)
+    opened.page.locator(".columns summary").click()
+    opened.page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    found = Axe().run(opened.page).response["violations"]
+    serious = [
+        (one["id"], [node["html"][:120] for node in one["nodes"][:3]])
+        for one in found
+        if one["impact"] in ("serious", "critical")
+    ]
+    assert serious == []
     opened.page.close()
 
 

@@ -14,6 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,14 @@ DEFAULTS = yaml.safe_load((ROOT / "config.yaml").read_text())
 BLOCKS = {page: blocks.fenced(page) for page in PAGES}
 COMMAND_SPANS = [*blocks.command_spans(), *blocks.comment_commands("config.yaml")]
 LANGUAGES = ("bash", "python", "yaml", "text")
-RECORDED = ("srgrid", "snakemake", "make", "python", "torchrun")  # what a bash block may call, beside the shell's own
+RECORDED = (
+    "srgrid",
+    "snakemake",
+    "make",
+    "python",
+    "torchrun",
+    "pip",
+)  # what a bash block may call, beside the shell's own
 
 
 # The names that the documents use
@@ -57,9 +65,11 @@ def workspace(tmp_path: Path, photographs: dict[str, np.ndarray], monkeypatch: p
     _make_mirror(tmp_path / "mirror")
     rows = [digests.digest_rows(f"street_{k:02d}", "", np.roll(parts["coffee"], k, axis=0)) for k in range(1, 21)]
     digests.write_digests(tmp_path / "street.csv", [row for image in rows for row in image])
-    for name in ("scores.csv", "tables.json"):
-        (tmp_path / "results/published").mkdir(parents=True, exist_ok=True)
-        shutil.copy(ROOT / "results/published" / name, tmp_path / "results/published")
+    shutil.copytree(ROOT / "results/sample", tmp_path / "results/sample")
+    shutil.copytree(
+        ROOT / "results/published", tmp_path / "results/published", ignore=shutil.ignore_patterns("figures")
+    )
+    shutil.copy(ROOT / "README.md", tmp_path)
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/activate").touch()
     for name, place in (("SRGRID_MIRROR", "mirror"), ("SRGRID_CACHE", "cache"), ("HF_HOME", "hub")):
@@ -106,7 +116,8 @@ def test_the_blocks_of_a_page_run(page: str, workspace: Path):
 def run_bash(block: Piece) -> None:
     """Run a block in bash with recorders in place of our programs, then each recorded call by its own rule."""
     for call in record(block):
-        {"srgrid": run_srgrid, "snakemake": check_snakemake, "make": check_make}[call[0]](block, call[1:])
+        rules = {"srgrid": run_srgrid, "snakemake": check_snakemake, "make": check_make, "pip": check_pip}
+        rules[call[0]](block, call[1:])
 
 
 def record(block: Piece) -> list[list[str]]:
@@ -257,7 +268,7 @@ def test_the_runs_that_the_documents_name_can_be_planned(shelf_weights: Path):
 
 
 def rule_names() -> set[str]:
-    files = [ROOT / "Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
+    files = [ROOT / "workflow/Snakefile", *(ROOT / "workflow/rules").glob("*.smk")]
     return {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
 
 
@@ -289,6 +300,7 @@ def test_a_command_in_running_text_can_be_typed(piece: Piece, workspace: Path):
         "make": check_make,
         "srgrid": check_usage,
         "python": check_script,
+        "pip": check_pip,
         "torchrun": lambda piece, words: check_usage(piece, words[words.index("srgrid") + 1 :]),
     }[words[0]](piece, words[1:])
 
@@ -306,6 +318,15 @@ def check_usage(piece: Piece, words: list[str]) -> None:
     options = {name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)}
     for word in words:
         assert not word.startswith("--") or word in {*options, "--help"}, f"{piece}: no option {word}"
+
+
+def check_pip(piece: Piece, words: list[str]) -> None:
+    """An installation of this package: its extras are those of pyproject.toml."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    found = re.fullmatch(r"(?:\.|srgrid)(?:\[([\w,]+)\])?", words[-1])
+    assert words[0] == "install", piece
+    assert found, piece
+    assert set(filter(None, (found[1] or "").split(","))) <= set(extras), piece
 
 
 def check_script(piece: Piece, words: list[str]) -> None:

@@ -35,6 +35,8 @@ def make_run(
     scales: tuple[int, ...] = (2, 4),
     metrics: Sequence[Metric] = PSNR_SSIM,
     protocols: Sequence[str] = PROTOCOLS,
+    whole: bool = True,
+    part: tuple[slice, slice] = (slice(60, 192), slice(100, 244)),
 ) -> Path:
     """Write scores, grid, intervals, figures, previews, provenance and a training log; return the run directory.
 
@@ -44,11 +46,11 @@ def make_run(
     photos = [data.astronaut(), data.chelsea(), data.coffee(), data.camera()]
     for scale in scales:
         for name, photo in zip(names, photos, strict=True):
-            hr = modcrop(photo[60:192, 100:244], scale)
+            hr = modcrop(photo[part], scale)
             bicubic = imresize(imresize(hr, 1 / scale), scale)
             mixed = 0.5 * hr + 0.5 * bicubic if name != names[-1] else imresize(imresize(bicubic, 0.5), 2)
             srs = {"bicubic": bicubic, MODEL: np.floor(mixed + 0.5).astype(np.uint8)}
-            images.write(folder / "HR" / f"{name}.png", photo[60:192, 100:244])
+            images.write(folder / "HR" / f"{name}.png", photo[part])
             for method, sr in srs.items():
                 images.write(folder / "SR" / method / f"x{scale}" / f"{name}.png", sr)
         for method in ("bicubic", MODEL):
@@ -58,7 +60,7 @@ def make_run(
     order = {"dataset": [dataset], "scale": list(scales), "method": ["bicubic", MODEL], "protocol": list(protocols)}
     make_grid(parts, folder, order)
     for scale in scales:
-        draw(folder, dataset, scale)
+        draw(folder, dataset, scale, whole=whole)
     write_provenance(folder, order)
     return folder
 
@@ -109,13 +111,20 @@ def edit_record(path: Path, change: Callable[[dict[str, Any]], object]) -> None:
     write_record(path, record["kind"], record)
 
 
-def draw(folder: Path, dataset: str, scale: int, wanted: Wanted = Wanted(count=4)) -> None:  # noqa: B008 (frozen)
+def draw(
+    folder: Path,
+    dataset: str,
+    scale: int,
+    wanted: Wanted = Wanted(count=4),  # noqa: B008 (frozen)
+    *,
+    whole: bool = True,
+) -> None:
     srs = {method: folder / "SR" / method / f"x{scale}" for method in ("bicubic", MODEL)}
     cell = open_cell(folder / "scores.csv", folder / "HR", srs, dataset=dataset, scale=scale, protocol="rgb8")
     selection = select(cell, wanted)
     selection.write(folder / "figures" / f"x{scale}{SELECTION}")
-    figures.draw(selection, cell, folder / "figures" / f"x{scale}.png")
-    previews(selection, cell, folder / "previews" / f"x{scale}")
+    figures.draw(selection, cell, folder / "figures" / f"x{scale}.png", whole)
+    previews(selection, cell, folder / "previews" / f"x{scale}", whole)
 
 
 def write_provenance(folder: Path, order: dict[str, list[object]]) -> None:
@@ -148,5 +157,8 @@ def write_provenance(folder: Path, order: dict[str, list[object]]) -> None:
     write_record(folder / "provenance.json", "provenance", record)
     log = folder / "state" / f"{MODEL}_x2" / "log.jsonl"
     log.parent.mkdir(parents=True)
-    lines = [json.dumps({"step": k, "loss": 1 / (k + 1), "seconds": k * 0.1}) for k in range(1, 1000)]
+    lines = [
+        json.dumps({"step": k, "loss": 1 / (k + 1), "lr": 1e-3 * (1 - k / 1000), "seconds": k * 0.1})
+        for k in range(1, 1000)
+    ]
     log.write_text("\n".join([*lines, '{"step": 1000, "lo']), encoding="utf-8")

@@ -115,6 +115,7 @@ FAULTS = {
     "provenance": (other_weights, {}, "rcan-bam-xs_x2.safetensors: other bytes"),
     "cost": (torn_weights, {}, "rcan-bam-xs_x2.safetensors"),
     "audit": (edit("grid.csv"), {}, "grid.csv: edited or damaged"),
+    "verify_run": (other_weights, {}, "the run used"),
     "card": (bad_template, {"templates": "templates"}, "card.md.j2"),
 }
 
@@ -124,7 +125,8 @@ def test_each_rule_fails_with_its_own_message_and_leaves_no_output(copy, rule):
     sabotage, changes, words = FAULTS[rule]
     sabotage(copy)
     mirror = {"SRGRID_MIRROR": str(copy / "mirror")} if rule == "fetch" else {}
-    done = run(copy, "--forcerun", rule, "--until", rule, changes={**GATED, **changes}, **mirror)
+    targets = [rule] if rule == "verify_run" else []  # no part of a run
+    done = run(copy, *targets, "--forcerun", rule, "--until", rule, changes={**GATED, **changes}, **mirror)
     text = done.stdout + done.stderr
     assert done.returncode != 0, text
     assert words in text

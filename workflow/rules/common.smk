@@ -12,17 +12,29 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 
-sys.path.insert(0, str(Path(workflow.basedir) / "src"))
+if "SRGRID_MIRROR" in os.environ:
+
+    envvars:
+        "SRGRID_MIRROR",
+
+
+# Beside the code of a checkout, the rules call that code; elsewhere (laid out, a module from a host), an installed srgrid.
+HERE = workflow.current_basedir
+ROOT = Path(HERE).parents[1] if HERE.is_local else Path.cwd()
+SOURCE = str(ROOT / "src") if (ROOT / "src/srgrid").is_dir() else ""
+if SOURCE:
+    sys.path.insert(0, SOURCE)
 
 from srgrid import cards, given, plan
 from srgrid.choices import choice_definitions, choices
 from srgrid.code import code_identity
 from srgrid.config import check, coerced
-from srgrid.configuration import MOVED
+from srgrid.configuration import MOVED, filled
 from srgrid.data import registry
 from srgrid.data.fingerprint import fingerprint
 from srgrid.degrade import degradations
 from srgrid.errors import SrgridError
+from srgrid.installed import shared
 from srgrid.lock import hold
 from srgrid.metrics import get_metrics
 from srgrid.protocols import protocols
@@ -44,11 +56,13 @@ def or_stop(function, *arguments, **options):
         raise WorkflowError(str(error)) from None
 
 
-SCHEMA = Path(workflow.basedir) / "workflow/schemas/config.schema.yaml"
-config.update(or_stop(coerced, config, SCHEMA))
+SCHEMA = Path(workflow.source_path("../schemas/config.schema.yaml"))  # a copy of it
+config = or_stop(coerced, filled(config), SCHEMA)  # another dict: of a module, it is the outer workflow's
 or_stop(check, config, SCHEMA, MOVED)
 MIRROR = config["mirror"] or os.environ.get("SRGRID_MIRROR")
-or_stop(plan.require, config, choice_definitions(), MIRROR, model_names(), Path(workflow.basedir))
+# Where weights and SR images are that the config names by a relative path and the working directory has not.
+SHIPPED = shared()
+or_stop(plan.require, config, choice_definitions(), MIRROR, model_names(), SHIPPED)
 
 RUN = Path("results") / config["run"]
 RESOURCES = Path("resources")
@@ -60,6 +74,9 @@ DEGRADATIONS = degradations(config["define_degradations"])
 TRAINED_ON = "" if config["train"]["degradation"] == "matlab" else f"_{config['train']['degradation']}"
 TRAINING_SET = "+".join(config["train"]["images"]) + TRAINED_ON
 COMPUTE = config["compute"]
+MODULES = config["software"]["modules"]
+# Of memory (MB) a job takes: numpy and images; PyTorch, or many images. A retry takes as much again (profiles/slurm).
+PLAIN, LARGE = 2000, 4000
 # GPUs that a step which runs a network asks for: of a scheduler, whose machines this one need not be like, or of this
 # machine, which gives as many as it has.
 GPU = int(COMPUTE["device"] != "cpu")
@@ -93,13 +110,15 @@ wildcard_constraints:
     degradation="|".join(map(re.escape, DEGRADATIONS)),
 
 
-# `srgrid` in the rules: this interpreter's, or with --sdm conda that of the rule's environment; always this source tree.
-PYTHON = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
-SOURCE = shlex.quote(str(Path(workflow.basedir) / "src"))
-# In place of Snakemake's own prefix: `set -euo pipefail` has to be said again, or a step that ends in a pipe never fails.
-shell.prefix(
-    f'set -euo pipefail; export PYTHONPATH={SOURCE}${{{{PYTHONPATH:+:$PYTHONPATH}}}}; srgrid() {{{{ {PYTHON} -m srgrid "$@"; }}}}; '
-)
+def program(wildcards, threads):
+    """What stands for srgrid in a shell command, this interpreter, or that of the environment or container of a step.
+
+    A param that takes `threads` is not compared by Snakemake: results stay when the program is called from elsewhere.
+    pipefail: the workflow that this one is a module of may have another shell prefix.
+    """
+    python = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
+    source = f"PYTHONPATH={shlex.quote(SOURCE)}${{PYTHONPATH:+:$PYTHONPATH}} " if SOURCE else ""
+    return f"set -euo pipefail; {source}{python} -m srgrid"
 
 
 def cells():
@@ -126,7 +145,7 @@ def sr_dir(model, protocol, dataset, scale):
 
 def given_dir(model, dataset, scale):
     """Where another program's finished SR images are."""
-    return given.folder_of(config["sr"][model], dataset, scale, Path(workflow.basedir))
+    return given.folder_of(config["sr"][model], dataset, scale, SHIPPED)
 
 
 def lr_origin(name):
@@ -139,15 +158,40 @@ def weights_file(model, scale):
     if model in COMPUTED:
         return []
     if model in config["weights"]:
-        return plan.weights_path(config["weights"][model], scale, Path(workflow.basedir))  # or a Python entry
+        return plan.weights_path(config["weights"][model], scale, SHIPPED)  # or a Python entry
     return RUN / "weights" / f"{model}_x{scale}.safetensors"
 
 
 def weights_inputs(model, scale):
-    """The files that a network is read from: its weights, or the code and weights of a Python entry."""
+    """The files that a network is read from: its weights, or the code and weights of a Python entry.
+
+    Given ones lie where they lie: in no storage, under no module's prefix.
+    """
     given = weights_file(model, scale)
-    entry = Entry.of(str(given)) if model in config["weights"] else None
-    return or_stop(entry.files) if entry else given
+    if model not in config["weights"]:
+        return [given] if given else []
+    entry = Entry.of(str(given))
+    return [local(str(file)) for file in (or_stop(entry.files) if entry else [given])]
+
+
+def placed(path, inputs):
+    """Where a job finds a file that this run makes: a module's prefix, or a storage's folder, may stand before it."""
+    return next(name for name in inputs if name.endswith(str(path)))
+
+
+def model_argument(model, scale, inputs):
+    """A method's model as commands take it: weights, an entry, or the name of an interpolator."""
+    if model not in plan.networks(config):
+        return model
+    file = weights_file(model, scale)
+    return str(file) if model in config["weights"] else placed(file, inputs)
+
+
+def state_folder(wildcards, output):
+    """Where a training keeps its checkpoints: beside its outputs, which Snakemake deletes, or where the config says."""
+    kept = config["train"]["state"]
+    run = Path(kept) / config["run"] if kept else Path(output.weights).parents[1] / "state"
+    return run / f"{wildcards.model}_x{wildcards.scale}"
 
 
 def device(resources):
@@ -214,14 +258,22 @@ def weights_by_column():
 
 
 def priced_columns():
-    """METHOD:SCALE=MODEL of every column, for `srgrid cost`. Bicubic is what the first protocol's degradation has it be."""
+    """METHOD, SCALE and, of one without a network, MODEL of every column, for `srgrid cost`.
+
+    Bicubic is what the first protocol's degradation has it be.
+    """
     bicubic = DEGRADATIONS[PROTOCOLS[config["protocols"][0]].degradation].enlarger
     models = {BASELINE: f"bicubic-{bicubic}"} | {method: method for method in COMPUTED[1:]}
     models |= dict.fromkeys(config["sr"], "")
+    scales = sorted({scale for _, scale in cells()})
+    return [(method, scale, models.get(method)) for method in config["methods"] for scale in scales]
+
+
+def column_arguments(inputs):
+    """The same as words: METHOD:SCALE=MODEL."""
     return [
-        shlex.quote(f"{method}:{scale}={models.get(method, weights_file(method, scale))}")
-        for method in config["methods"]
-        for scale in sorted({scale for _, scale in cells()})
+        shlex.quote(f"{method}:{scale}={model_argument(method, scale, inputs) if model is None else model}")
+        for method, scale, model in priced_columns()
     ]
 
 
@@ -240,12 +292,11 @@ def sr_dirs(wildcards, protocols):
     return list(dict.fromkeys(sr_dir(w.model, protocol, w.dataset, w.scale) for protocol in protocols))
 
 
-def cell_options(wildcards, protocols):
+def cell_options(wildcards, input, protocols):
     """The same as `srgrid cells` takes them."""
     w = wildcards
-    return [
-        f"--cell {protocol}={shlex.quote(str(sr_dir(w.model, protocol, w.dataset, w.scale)))}" for protocol in protocols
-    ]
+    folders = {protocol: sr_dir(w.model, protocol, w.dataset, w.scale) for protocol in protocols}
+    return [f"--cell {protocol}={shlex.quote(placed(folder, input.sr))}" for protocol, folder in folders.items()]
 
 
 def score_tables(dataset, scale, method, protocols):
@@ -278,9 +329,15 @@ def choice_scores():
     return [table for name, scale in cells() for table in score_tables(name, scale, BASELINE, choice_protocols())]
 
 
+def figure_files():
+    """The figures of all cells, each with its record and its selection of images."""
+    ends = (".json", ".png", ".pdf", ".selection.json")
+    return [RUN / "figures" / f"{name}_x{scale}{end}" for name, scale in cells() for end in ends]
+
+
 def remake_command():
     """What re-makes this run, as a user would type it."""
-    return plan.remake_command(workflow.configfiles, workflow.config_settings.config, Path(workflow.basedir))
+    return plan.remake_command(workflow.configfiles, workflow.config_settings.config, ROOT)
 
 
 def card_files():

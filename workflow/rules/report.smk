@@ -22,7 +22,14 @@ rule figure:
         RUN / "benchmarks" / "figure" / "{dataset}_x{scale}.tsv"
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=30,
     params:
+        srgrid=program,
         code=[code("report.figures"), code("report.previews")],
         protocol=config["protocols"][0],
         sr=lambda w, input: [f"--sr {shlex.quote(f'{m}={d}')}" for m, d in zip(config["methods"], input.sr)],
@@ -31,7 +38,7 @@ rule figure:
         show=lambda w: json.dumps(config["figures"]["show"].get(w.dataset, {})),
         whole="--whole" if config["figures"]["whole"] else "--no-whole",
     shell:
-        "srgrid figure {input.scores} {input.hr} {output.png} --scale {wildcards.scale} --dataset {wildcards.dataset}"
+        "{params.srgrid} figure {input.scores} {input.hr} {output.png} --scale {wildcards.scale} --dataset {wildcards.dataset}"
         " --protocol {params.protocol} {params.sr} --previews {output.previews} --crop {params.crop}"
         " --count {params.shown} {params.whole} --show {params.show:q} 2>&1 | tee {log}"
 
@@ -49,18 +56,25 @@ rule provenance:
         RUN / "benchmarks" / "provenance.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=30,
     params:
-        code=code("provenance"),
+        srgrid=program,
+        code=[code("provenance"), code("report.figures"), code("report.card")],
         inputs=lambda w, input: [f"--input {shlex.quote(str(folder))}" for folder in input.hr],
-        weights=[
-            f"--weights {shlex.quote(f'{method}:{scale}={file}')}"
-            for (method, scale), file in weights_by_column().items()
+        weights=lambda w, input: [
+            f"--weights {shlex.quote(f'{method}:{scale}={model_argument(method, scale, input.weights)}')}"
+            for method, scale in weights_by_column()
         ],
         config=lambda w: json.dumps(config),
         missing=lambda w: json.dumps(plan.undeclared(config, dataset)),
         command=remake_command(),
     shell:
-        "srgrid provenance {output} {params.inputs} {params.weights} --config {params.config:q}"
+        "{params.srgrid} provenance {output} {params.inputs} {params.weights} --config {params.config:q}"
         " --missing {params.missing:q} --command {params.command:q} 2>&1 | tee {log}"
 
 
@@ -77,20 +91,26 @@ rule cost:
         RUN / "benchmarks" / "cost.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
     threads: (workflow.cores or COMPUTE["threads"]) if config["costs"]["measure"] else 1
     resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=120,
         gpu=GPU if config["costs"]["measure"] else 0,
     params:
+        srgrid=program,
         code=[code("cost"), code("report.costs")],
         weights_sha256=[given_digest(method, scale) for method, scale in weights_by_column()],
-        columns=priced_columns(),
+        priced=priced_columns(),
+        columns=lambda w, input: column_arguments(input.weights),
         how=cost_options(),
         device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         torch_threads=COMPUTE["threads"],
         rgb_range=json.dumps(config["upscale"]["rgb_range"]),
     shell:
-        "srgrid cost {output.costs} {params.columns} {params.how} --device {params.device}"
+        "{params.srgrid} cost {output.costs} {params.columns} {params.how} --device {params.device}"
         " --precision {params.precision} --threads {params.torch_threads} --rgb-range {params.rgb_range:q}"
         " 2>&1 | tee {log}"
 
@@ -111,11 +131,18 @@ rule audit:
         RUN / "benchmarks" / "audit.tsv"
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=30,
     params:
+        srgrid=program,
         code=code("report.audit"),
-        run_dir=RUN,
+        run_dir=lambda w, output: Path(output.audit).parent,
     shell:
-        "srgrid audit {params.run_dir} {input.parts} 2>&1 | tee {log}"
+        "{params.srgrid} audit {params.run_dir} {input.parts} 2>&1 | tee {log}"
 
 
 rule card:
@@ -123,7 +150,7 @@ rule card:
         tables=rules.grid.output,
         provenance=rules.provenance.output,
         costs=rules.cost.output,
-        figures=[RUN / "figures" / f"{name}_x{scale}.json" for name, scale in cells()],
+        figures=figure_files(),
         previews=[RUN / "previews" / f"{name}_x{scale}" for name, scale in cells()],
         audit=rules.audit.output if config["audit"] else [],
     output:
@@ -143,10 +170,46 @@ rule card:
         RUN / "benchmarks" / "card.tsv"
     conda:
         "../../envs/report.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=30,
     params:
+        srgrid=program,
         code=code("report.card"),
-        run_dir=RUN,
+        run_dir=lambda w, output: Path(output.html).parent,
         templates_sha256=templates_digest(),
         templates=f"--templates {shlex.quote(config['templates'])}" if config["templates"] else "",
     shell:
-        "srgrid card {params.run_dir} {params.templates} 2>&1 | tee {log}"
+        "{params.srgrid} card {params.run_dir} {params.templates} 2>&1 | tee {log}"
+
+
+# Not among the run's own results: `snakemake verify_run` makes all cells of the finished run again, and compares.
+rule verify_run:
+    input:
+        card=card_files(),
+        weights=[weights_inputs(method, scale) for method, scale in weights_by_column()],
+    output:
+        RUN / "verified.json",
+    log:
+        RUN / "logs" / "verify_run.log",
+    benchmark:
+        RUN / "benchmarks" / "verify_run.tsv"
+    conda:
+        "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
+    threads: COMPUTE["threads"]
+    resources:
+        gpu=GPU,
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=240,
+    params:
+        srgrid=program,
+        code=code("verification"),
+        run_dir=lambda w, output: Path(output[0]).parent,
+        mirror=f"--mirror {shlex.quote(config['mirror'])}" if config["mirror"] else "",
+    shell:
+        "{params.srgrid} verify {params.run_dir} --sample all --threads {threads} {params.mirror} --report {output} 2>&1 | tee {log}"

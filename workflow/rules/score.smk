@@ -13,15 +13,22 @@ rule score:
         RUN / "benchmarks" / "score" / "{dataset}_x{scale}_{model}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
     params:
+        srgrid=program,
         code=code("scoring"),
-        cells=lambda w: cell_options(w, config["protocols"]),
-        out_dir=RUN / "scores",
+        cells=lambda w, input: cell_options(w, input, config["protocols"]),
+        out_dir=lambda w, output: Path(output.scores[0]).parents[1],
         define=json.dumps(DEFINITIONS),
         metrics=",".join(config["metrics"]),
         versions=[metric.version for metric in METRICS],
     shell:
-        "srgrid cells {input.hr} {params.out_dir} --dataset {wildcards.dataset} --scale {wildcards.scale}"
+        "{params.srgrid} cells {input.hr} {params.out_dir} --dataset {wildcards.dataset} --scale {wildcards.scale}"
         " --method {wildcards.model} {params.cells} --define {params.define:q} --metrics {params.metrics:q} 2>&1 | tee {log}"
 
 
@@ -41,9 +48,10 @@ if choice_protocols():
         benchmark:
             RUN / "benchmarks" / "score" / "choices_{dataset}_x{scale}_{model}.tsv"
         params:
+            srgrid=program,
             code=code("scoring"),
-            cells=lambda w: cell_options(w, choice_protocols()),
-            out_dir=RUN / "scores",
+            cells=lambda w, input: cell_options(w, input, choice_protocols()),
+            out_dir=lambda w, output: Path(output.scores[0]).parents[1],
             define=json.dumps(DEFINITIONS),
             metrics=",".join(config["metrics"]),
             versions=[metric.version for metric in METRICS],
@@ -69,9 +77,16 @@ rule grid:
         RUN / "benchmarks" / "grid.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=30,
     params:
+        srgrid=program,
         code=code("report.grid"),
         order=json.dumps(plan.order(config)),
-        out_dir=RUN,
+        out_dir=lambda w, output: Path(output.grid).parent,
     shell:
-        "srgrid grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"
+        "{params.srgrid} grid {input.scores} --out-dir {params.out_dir} --order {params.order:q} 2>&1 | tee {log}"

@@ -10,12 +10,19 @@ rule pack:
         RESOURCES / "benchmarks" / "pack" / f"{TRAINING_SET}_x{{scale}}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
     params:
+        srgrid=program,
         code=code("data.pack"),
         degradation=config["train"]["degradation"],
         define=lambda w: own_degradation(config["train"]["degradation"]),
     shell:
-        "srgrid pack {input.hr} --scale {wildcards.scale} --out {output} --degradation {params.degradation}"
+        "{params.srgrid} pack {input.hr} --scale {wildcards.scale} --out {output} --degradation {params.degradation}"
         " --define {params.define:q} 2>&1 | tee {log}"
 
 
@@ -33,11 +40,16 @@ rule train:
         RUN / "benchmarks" / "train" / "{model}_x{scale}.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
     threads: COMPUTE["threads"]
     resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=720,
         gpu=GPU,
     params:
-        state=str(RUN / "state" / "{model}_x{scale}"),
+        srgrid=program,
+        state=state_folder,
         recipe=config["train"]["recipe"],
         # No function of threads: Snakemake compares only params that derive from nothing else.
         settings=lambda w: json.dumps(plan.training_settings(config)),
@@ -47,7 +59,7 @@ rule train:
         init=lambda wildcards, input: f"--init {shlex.quote(str(input.init))}" if input.init else "",
     shell:
         "export TORCHINDUCTOR_CACHE_DIR=${{TORCHINDUCTOR_CACHE_DIR:-$PWD/{params.cache}}};"
-        " srgrid train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
-        " --state {params.state} --recipe {params.recipe} --settings {params.settings:q}"
+        " {params.srgrid} train --model {wildcards.model} --scale {wildcards.scale} --pack {input.pack} --out {output.weights}"
+        " --state {params.state:q} --recipe {params.recipe} --settings {params.settings:q}"
         " --threads {threads} --device {params.device} {params.init}"
         " 2>&1 | tee {log}"

@@ -10,10 +10,15 @@ rule upscale:
         RUN / "benchmarks" / "upscale" / "{model}_{degradation}-8bit_{dataset}_x{scale}.tsv"
     conda:
         "../../envs/torch.yaml"
+    envmodules:
+        *MODULES,
     threads: lambda w: 1 if w.model in COMPUTED else COMPUTE["threads"]
     resources:
+        mem_mb=lambda w, attempt: LARGE * attempt,
+        runtime=120,
         gpu=lambda w: 0 if w.model in COMPUTED else GPU,
     params:
+        srgrid=program,
         kind="8bit",
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
@@ -21,12 +26,12 @@ rule upscale:
         rgb_range=lambda w: rgb_range(w.model),
         tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
-        model=lambda w: str(weights_file(w.model, w.scale) or w.model),
+        model=lambda w, input: model_argument(w.model, w.scale, input.weights),
         device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
     shell:
-        "srgrid upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
+        "{params.srgrid} upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
         " --degradation {wildcards.degradation} --define {params.define:q} --kind {params.kind} --device {params.device}"
         " --precision {params.precision} {params.ensemble} {params.rgb_range} {params.tile} --threads {threads} 2>&1 | tee {log}"
 
@@ -40,6 +45,7 @@ use rule upscale as upscale_float with:
     benchmark:
         RUN / "benchmarks" / "upscale" / "{model}_{degradation}-float_{dataset}_x{scale}.tsv"
     params:
+        srgrid=program,
         kind="float",
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
@@ -47,7 +53,7 @@ use rule upscale as upscale_float with:
         rgb_range=lambda w: rgb_range(w.model),
         tile=lambda w: tile(w.model),
         define=lambda w: own_degradation(w.degradation),
-        model=lambda w: str(weights_file(w.model, w.scale) or w.model),
+        model=lambda w, input: model_argument(w.model, w.scale, input.weights),
         device=lambda w, resources: device(resources),
         precision=COMPUTE["precision"],
         ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
@@ -66,9 +72,16 @@ rule sr:
         RUN / "benchmarks" / "sr" / "{model}_{dataset}_x{scale}.tsv"
     conda:
         "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
     params:
+        srgrid=program,
         code=code("given"),
         folder=lambda w: str(given_dir(w.model, w.dataset, w.scale)),
         source=lambda w: or_stop(given.fingerprint, given_dir(w.model, w.dataset, w.scale)),
     shell:
-        "srgrid sr {params.folder:q} {input.hr} {output} 2>&1 | tee {log}"
+        "{params.srgrid} sr {params.folder:q} {input.hr} {output} 2>&1 | tee {log}"

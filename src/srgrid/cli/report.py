@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from srgrid.files import keep_apart
 @click.option("--previews", type=PATH, required=True, help="Folder to make for the page's compare view.")
 @click.option("--crop", type=int, help="Side of the crop in HR pixels.")
 @click.option("--count", type=click.IntRange(min=1), default=3, help="Images in the compare view.")
-@click.option("--whole/--no-whole", default=True, help="Show the whole image beside its crops.")
+@click.option("--whole/--no-whole", default=True, help="Show whole images, not crops alone.")
 @json_option("--show", "JSON object: images to show, each with [x, y, width, height] or null.")
 def figure(
     scores: Path,
@@ -84,13 +85,33 @@ def provenance(
     write_provenance(out, config, list(inputs), used, missing, command)
 
 
-@click.command(epilog=example("srgrid card results/mine"))
+@click.command(epilog=example("srgrid card results/mine", "srgrid card --check README.md results/mine"))
 @click.argument("run_dir", type=PATH, help="A run's results.")
 @click.option("--templates", type=PATH, help="Folder of Jinja2 templates that replace ours.")
-def card(run_dir: Path, templates: Path | None) -> None:
-    """Render the model card (Markdown and HTML) and tables for papers (LaTeX, CSV) from a run's tables alone."""
+@click.option("--check", type=PATH, metavar="CARD", help="Write nothing: hold this Markdown card against the run.")
+def card(run_dir: Path, templates: Path | None, check: Path | None) -> None:
+    """Render the model card (Markdown and HTML) and tables for papers (LaTeX, CSV) from a run's tables alone.
+
+    With --check: whether every number of a card's grids and model-index is the run's; status 1 if one is not.
+    """
+    if check:
+        _check(check, run_dir)
+        return
     from srgrid.report.card import build_card
     from srgrid.report.export import export
 
     export(run_dir)
     build_card(run_dir, templates=templates)
+
+
+def _check(card: Path, run_dir: Path) -> None:
+    from srgrid.report.cardcheck import check_card
+
+    found = check_card(card, run_dir)
+    for fault in found.wrong:
+        print(f"{card}: {fault}")
+    for column in found.beside:
+        print(f"{card}: column {column}: no method of the run, not compared")
+    print(f"{card}: {found.compared} numbers compared with {run_dir}, {len(found.wrong) or 'none'} wrong")
+    if found.wrong:
+        sys.exit(1)

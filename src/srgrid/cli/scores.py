@@ -107,7 +107,7 @@ def grid(parts: tuple[Path, ...], out_dir: Path, order: dict[str, Any]) -> None:
     "parts", type=PATH, nargs=-1, required=True, help="Score files of bicubic under the choices' protocols."
 )
 def audit(run_dir: Path, parts: tuple[Path, ...]) -> None:
-    """Hold the grid against the published one, cell by cell, and measure what each protocol choice is worth."""
+    """Compare the grid with the published one, cell by cell, and measure what each protocol choice changes."""
     from srgrid.report.audit import AUDIT, write_audit
 
     for name in ("audit.csv", "effects.csv", "columns.csv", AUDIT):

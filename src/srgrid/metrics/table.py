@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
@@ -50,9 +51,13 @@ class Metric:
         """1 if higher is better, else -1: the sign of an improvement."""
         return 1 if self.higher_is_better else -1
 
-    def best(self, values: Iterable[float]) -> float:
-        """The best of some values, rounded as it is printed."""
-        return self.sign * max(self.sign * round(value, self.printed) for value in values)
+    def rank(self, value: float, values: Sequence[float]) -> int:
+        """The place of a value among some, as they are printed: 1 for the best, equal ones alike. 0 has a value that is
+        alone or undefined (NaN), and the worst, unless all are equal."""
+        known = [round(one, self.printed) for one in values if not math.isnan(one)]
+        places = sorted(set(known), key=lambda one: -self.sign * one)
+        place = places.index(round(value, self.printed)) + 1 if not math.isnan(value) else 0
+        return 0 if len(known) == 1 or 1 < place == len(places) else place
 
 
 METRICS: dict[str, Metric] = {

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from srgrid.code import version
 from srgrid.errors import SrgridError
+from srgrid.installed import shared
 from srgrid.models.entry import Entry
 from srgrid.models.kinds import START, kind_of
 from srgrid.models.record import WeightsRecord
@@ -73,10 +73,7 @@ def folder() -> Path:
     """Where named weights are looked up: $SRGRID_MODELS, else `models/` of the checkout, else of the installation."""
     if given := os.environ.get("SRGRID_MODELS"):
         return Path(given)
-    checkout = Path(__file__).parents[3]
-    if (checkout / "pyproject.toml").is_file():
-        return checkout / "models"
-    return Path(sysconfig.get_path("data")) / "share/srgrid/models"
+    return shared() / "models"
 
 
 def locate(source: str | Path, scale: int | None = None) -> Located:

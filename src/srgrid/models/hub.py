@@ -38,7 +38,7 @@ def fetch(hub_id: str, scale: int) -> tuple[Path, Path | None]:
         return Path(hf_hub_download(hub_id, of_scale(scale))), None
     except (OSError, ValueError) as error:  # ValueError: no valid repository id
         raise SrgridError(
-            f"model {hub_id!r}: no such local folder, and not to be had from the hub ({_reason(error)})"
+            f"model {hub_id!r}: there is no such local folder, and the hub does not give it ({_reason(error)})"
         ) from None
 
 

@@ -165,6 +165,7 @@ def _context(data: CardData) -> dict[str, Any]:
         "left_out": list(dict.fromkeys(data.left_out.values())),
         "not_here": sorted({p.method for p in data.published} - set(data.order["method"])),
         "baseline": BASELINE,
+        "printed": list(dict.fromkeys((value.label, value.method) for value in data.published)),
         "sources": list(dict.fromkeys((value.title, value.url) for value in data.published)),
         "notes": list(dict.fromkeys(value.note for value in data.published if value.note)),
         "filled": sum(not cell.missing for row in table for cell in row.cells),

@@ -54,6 +54,11 @@ class Difference:
         return int(np.sign(self.mean)) * self.metric.sign if self.p_holm < 1 - LEVEL else 0
 
 
+def student(images: int) -> float:
+    """Student's quantile of a 95 % interval of a mean over so many images, two or more."""
+    return float(stats.t.ppf((1 + LEVEL) / 2, images - 1))
+
+
 def paired(apart: npt.NDArray[np.float64]) -> tuple[float, ...]:
     """Mean, both ends of its 95 % interval, p of no difference, and the resolvable difference, of 1-D differences.
 
@@ -67,7 +72,7 @@ def paired(apart: npt.NDArray[np.float64]) -> tuple[float, ...]:
         return mean, *[float("nan")] * 4
     free = len(apart) - 1
     error = float(apart.std(ddof=1)) / len(apart) ** 0.5
-    half = float(stats.t.ppf((1 + LEVEL) / 2, free)) * error
+    half = student(len(apart)) * error
     least = half + float(stats.t.ppf(POWER, free)) * error
     p = float(2 * stats.t.sf(abs(mean) / error, free)) if error else float(mean == 0)
     return mean, mean - half, mean + half, p, least

@@ -64,7 +64,7 @@ def show(cell: CellImages, wanted: Wanted, out_png: Path, out_dir: Path, whole: 
     selection = select(cell, wanted)
     selection.write(record)
     draw(selection, cell, out_png, whole)
-    previews(selection, cell, out_dir)
+    previews(selection, cell, out_dir, whole)
 
 
 def draw(selection: Selection, cell: CellImages, out_png: Path, whole: bool = True) -> None:

@@ -146,7 +146,7 @@ def tex_text(text: str) -> str:
 
 
 def latex(grid_csv: Path, out_tex: Path, protocol: str | None = None) -> None:
-    """Export the grid as a booktabs table (`\\usepackage{booktabs}`), best value of a row in bold.
+    """Export the grid as a booktabs table (`\\usepackage{booktabs}`), best value of a row in bold, second underlined.
 
     One table per protocol, or the named one alone. Raises SrgridError when the grid has no such protocol.
     """
@@ -164,7 +164,8 @@ def _tex_table(table: pd.DataFrame, protocol: str, metrics: Metrics) -> str:
     methods = distinct(table, "method")
     found = {(d, s, m): values for d, s, m, _, *values, _ in table.itertuples(index=False, name=None)}
     lines = [r"\begin{table}", r"\centering",
-             rf"\caption{{{tex_text(headings(metrics))} under the {tex_text(protocol)} protocol. Best in bold.}}",
+             rf"\caption{{{tex_text(headings(metrics))} under the {tex_text(protocol)} protocol. "
+             r"Best in bold, second best underlined.}",
              rf"\label{{tab:srgrid-{''.join(c if c.isalnum() else '-' for c in protocol)}}}",
              r"\begin{tabular}{ll" + "c" * len(methods) + "}", r"\toprule",
              " & ".join(["Dataset", "Scale", *map(tex_text, methods)]) + r" \\"]  # fmt: skip
@@ -185,6 +186,6 @@ def _tex_cell(values: Mapping[str, Sequence[float]], method: str, metrics: Metri
     texts = []
     for metric, value, column in zip(metrics, values[method], zip(*values.values(), strict=True), strict=True):
         text = number(value, metric.printed).replace("inf", r"$\infty$")
-        bold = len(values) > 1 and round(value, metric.printed) == metric.best(column)
-        texts.append(rf"\textbf{{{text}}}" if bold else text)
+        rank = metric.rank(value, column)
+        texts.append({1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(rank, text))
     return "/".join(texts)

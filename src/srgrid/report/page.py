@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from srgrid.errors import SrgridError
 from srgrid.report.cardata import CardData
+from srgrid.report.differences import student
 from srgrid.report.standing import expenses, points
 from srgrid.report.tables import CELL, distinct
 
@@ -74,6 +75,7 @@ def page_data(data: CardData, budget: int) -> dict[str, Any]:
         "order": data.order,
         "images": {f"{d}|{s}": distinct(rows, "image") for (d, s), rows in _by(data.scores, "dataset", "scale")},
         "cells": _cells(data),
+        "student": {size: student(size) for size in sorted(set(data.grid["images"])) if size > 1},
         "missing": [[*cell, reason] for cell, reason in data.missing.items()],
         "previews": _previews(data, assets, budget),
         "assets": assets.links,
@@ -85,6 +87,7 @@ def page_data(data: CardData, budget: int) -> dict[str, Any]:
         "costs": expenses(data),
         "literature": points(data),
         "curves": data.curves,
+        "effects": _effects(data),
     }  # fmt: skip
 
 
@@ -107,6 +110,15 @@ def _cells(data: CardData) -> list[dict[str, Any]]:
                 ]
         found.append(entry)
     return found
+
+
+def _effects(data: CardData) -> list[dict[str, Any]]:
+    """What each protocol choice of the audit moves bicubic's PSNR by, in dB, in every cell."""
+    table = data.effects if data.effects is not None else pd.DataFrame(columns=["about", "psnr_change"])
+    return [
+        {"about": str(about), "psnr": [float(value) for value in rows["psnr_change"]]}
+        for (about,), rows in _by(table, "about")
+    ]
 
 
 def _previews(data: CardData, assets: Assets, budget: int) -> list[dict[str, Any]]:

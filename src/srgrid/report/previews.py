@@ -14,20 +14,22 @@ from srgrid.report.selection import Selection, Shown
 from srgrid.report.sources import CellImages, Image
 
 VIEW = 320  # pixels a side of the region that the page can zoom into
-THUMB = 280  # pixels of the longer side of the whole image's preview
+WHOLE = 640  # pixels of the longer side of an image that the page holds whole
+THUMB = 280  # pixels of the longer side of the small picture of an image
 ERROR_GAIN = 4  # the error map shows 4 x |Y(SR) - Y(HR)|
 QUALITY = {"view": 93, "thumb": 78, "error": 70}
 
 
-def previews(selection: Selection, cell: CellImages, out_dir: Path) -> None:
+def previews(selection: Selection, cell: CellImages, out_dir: Path, whole: bool = True) -> None:
     """Write WebP previews of a cell's selected images, and `previews.json` that lists them.
 
-    Per image: the whole HR, scaled down; of HR and of each method a region of up to 320 x 320 pixels at full size
-    around the crop; and per method the map of its luma error there (x 4).
+    Per image: the whole HR, scaled down; at full size HR and each method, all of an image of up to 640 pixels a side,
+    of a larger one a region of up to 320 x 320 around the crop; and per method the map of its luma error there (x 4).
+    Without `whole` nothing goes beyond such a region: for images that may not be passed on.
     """
     cell.keep_apart(out_dir)
     with staged_dir(Path(out_dir)) as staged:
-        entries = [_preview(shown, str(index), cell, staged) for index, shown in enumerate(selection.compare)]
+        entries = [_preview(shown, str(k), cell, staged, whole) for k, shown in enumerate(selection.compare)]
         made_by = {"function": "srgrid.report.previews.previews", **selection.cell, "error_gain": ERROR_GAIN}
         write_manifest(staged, made_by, describe_folder(staged))
         files = {file.name: file_digest(file) for file in sorted(staged.glob("*.webp"))}
@@ -35,10 +37,10 @@ def previews(selection: Selection, cell: CellImages, out_dir: Path) -> None:
         write_record(staged / PREVIEWS, "previews", record)
 
 
-def _preview(shown: Shown, index: str, cell: CellImages, out: Path) -> dict[str, Any]:
+def _preview(shown: Shown, index: str, cell: CellImages, out: Path, whole: bool) -> dict[str, Any]:
     hr, srs = cell.pair(shown.choice.image)
     height, width = hr.shape[:2]
-    view = view_around(shown.crop, width, height)
+    view = (0, 0, width, height) if whole and max(width, height) <= WHOLE else view_around(shown.crop, width, height)
     methods = {}
     for number, (method, sr) in enumerate(srs.items()):
         error = np.abs(luma(_cut(sr, view)) - luma(_cut(hr, view))) * ERROR_GAIN
@@ -47,8 +49,8 @@ def _preview(shown: Shown, index: str, cell: CellImages, out: Path) -> dict[str,
         _save(error, out / error_file, "error")
         methods[method] = {"sr": sr_file, "error": error_file}
     _save(_cut(hr, view), out / f"{index}_hr.webp", "view")
-    _save(hr, out / f"{index}_thumb.webp", "thumb", THUMB)
-    pictures = {"hr": f"{index}_hr.webp", "thumb": f"{index}_thumb.webp", "methods": methods}
+    _save(hr if whole else _cut(hr, view), out / f"{index}_thumb.webp", "thumb", THUMB)
+    pictures = {"hr": f"{index}_hr.webp", "thumb": f"{index}_thumb.webp", "whole": whole, "methods": methods}
     return {**shown.entry(), "size": [width, height], "view": list(view), **pictures}
 
 

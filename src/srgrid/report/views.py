@@ -20,10 +20,11 @@ Values = Mapping[Any, Any]
 
 @dataclass(frozen=True)
 class ValueView:
-    """One printed value: the metric's, and whether it is the best of its row."""
+    """One printed value: the metric's, and whether it is the best of its row, or the best but for that."""
 
     text: str
     best: bool
+    second: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,8 +104,8 @@ def _cell(data: CardData, key: tuple[Any, ...], present: Mapping[Any, Values], e
 
 def _value(metric: Metric, method: str, present: Mapping[Any, Values]) -> ValueView:
     value = present[method][metric.name]
-    top = metric.best(values[metric.name] for values in present.values())
-    return ValueView(shown(metric, value), len(present) > 1 and round(value, metric.printed) == top)
+    rank = metric.rank(value, [values[metric.name] for values in present.values()])
+    return ValueView(shown(metric, value), rank == 1, rank == 2)
 
 
 def _range(ends: Values, name: str, form: str) -> str:
@@ -123,11 +124,11 @@ def _published(
         comparable = value.protocol == protocol
         if comparable or protocol == data.protocol:
             own = scores.get((dataset, scale, value.method, value.protocol))
-            found.append(PublishedView(value, comparable, "" if own is None else _verdict(value, own)))
+            found.append(PublishedView(value, comparable, "" if own is None else verdict(value, own)))
     return found
 
 
-def _verdict(value: Published, own: Score) -> str:
+def verdict(value: Published, own: Score) -> str:
     """Whether a re-made mean prints as published; otherwise by how much it differs."""
     if as_printed(own, value.text) == value.text:
         return "re-made to every printed digit"

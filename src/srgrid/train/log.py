@@ -22,9 +22,7 @@ class Log:
         self.file = path.open("a", buffering=1)
         self.board: Any = None
         if tensorboard:
-            from torch.utils.tensorboard import SummaryWriter
-
-            self.board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1)
+            self.board = _board(folder / "tensorboard", step)
 
     def add(self, step: int, seconds: float, **values: float) -> None:
         """Record values at a step."""
@@ -38,6 +36,15 @@ class Log:
         self.file.close()
         if self.board:
             self.board.close()
+
+
+def _board(folder: Path, step: int) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError:
+        print("srgrid: no TensorBoard files: install srgrid[train]; log.jsonl has the same numbers", file=sys.stderr)
+        return None
+    return SummaryWriter(str(folder), purge_step=step + 1)
 
 
 def read(folder: Path) -> list[dict[str, Any]]:

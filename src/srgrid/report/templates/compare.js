@@ -3,7 +3,7 @@
 (() => {
   const { $, make } = SR;
   const shots = SR.data.previews.filter((record) => record.images.length);
-  const state = { shot: null, image: null, protocol: "", left: "", right: "", zoom: 1, x: 0, y: 0, split: 50, error: false };
+  const state = { shot: null, image: null, protocol: "", left: "", right: "", zoom: 1, x: 0, y: 0, split: 50, error: false, actual: false };
   SR.compare = state;
   const root = $("#compare-view");
   if (!shots.length) {
@@ -24,7 +24,8 @@
     const values = score(method);
     return values ? values.map((value, k) => SR.shown(SR.metrics[k], value)).join(" / ") : `not scored under ${state.protocol}`;
   };
-  const names = () => ["HR", ...Object.keys(state.image.methods)];
+  const methods = () => SR.data.order.method.filter((name) => state.image.methods[name]);
+  const names = () => ["HR", ...methods()];
   const picture = (name) => {
     const { image, shot } = state;
     const error = state.error && name !== "HR";
@@ -45,10 +46,55 @@
       for (const img of SR.$$("img", view)) img.style.transform = transform;
     }
     $("#zoom-level").textContent = `${state.zoom.toFixed(1)}×`;
+    remember();
     const [vx, vy, vw, vh] = state.image.view;
     const now = $("#whole-now");
     for (const [name, value] of [["x", vx + state.x * vw], ["y", vy + state.y * vh], ["width", vw * span], ["height", vh * span]]) now.setAttribute(name, value);
   };
+  /* A pixel of the image as large as one of the page: crops of the region's own size. */
+  const setActual = (actual) => {
+    state.actual = actual;
+    $("#zoom-one").setAttribute("aria-pressed", String(actual));
+    for (const view of views) view.style.maxWidth = actual ? `${state.image.view[2]}px` : "";
+    if (actual) zoomTo(1);
+    else place();
+  };
+
+  /* What is shown, in the address: a link opens the same image, crop, zoom and methods. */
+  const KEYS = ["dataset", "scale", "protocol", "image", "left", "right", "zoom", "x", "y", "split", "error", "actual"];
+  let opened = false, waiting = 0;
+  const address = () => {
+    const { shot, image, left, right, protocol, error, actual } = state, short = (value) => String(Number(value.toFixed(4)));
+    const values = [shot.dataset, shot.scale, protocol, image.image, left, right, short(state.zoom), short(state.x), short(state.y), short(state.split), Number(error), Number(actual)];
+    return `#compare?${new URLSearchParams(KEYS.map((key, k) => [key, values[k]]))}`;
+  };
+  const remember = () => {
+    if (!opened) return;
+    clearTimeout(waiting);
+    waiting = setTimeout(() => history.replaceState(null, "", address()), 150);
+  };
+  const recall = () => {
+    const [place_, query] = location.hash.split("?");
+    if (place_ !== "#compare" || !query) return;
+    const asked = Object.fromEntries(new URLSearchParams(query)), number = (key, low, high) => { const value = Number(asked[key]); return Number.isFinite(value) ? clamp(value, low, high) : low; };
+    const shot = shots.find((s) => s.dataset === asked.dataset && s.scale === Number(asked.scale)), k = shot ? shot.images.findIndex((entry) => entry.image === asked.image) : -1;
+    $("#compare-missing").hidden = k >= 0;
+    $("#compare-missing").textContent = k >= 0 ? "" : `This page holds no preview of ${asked.image} from ${asked.dataset} ×${asked.scale}, which the link asks for.`;
+    if (k < 0) return;
+    if (SR.data.order.protocol.includes(asked.protocol)) state.protocol = asked.protocol;
+    state.error = asked.error === "1";
+    $("#error").checked = state.error;
+    Object.assign(state, { left: asked.left, right: asked.right });
+    show(shot);
+    SR.$$("#strip input")[k].checked = true;
+    showImage(shot.images[k]);
+    setActual(asked.actual === "1");
+    Object.assign(state, { zoom: number("zoom", 1, 16), x: number("x", 0, 1), y: number("y", 0, 1) });
+    place();
+    setSplit(number("split", 0, 100));
+    $("#compare").scrollIntoView();
+  };
+
   const zoomTo = (zoom, px = 0.5, py = 0.5) => {
     const next = clamp(zoom, 1, 16);
     state.x += px / state.zoom - px / next;
@@ -62,6 +108,7 @@
     split.setAttribute("aria-valuetext", `${Math.round(state.split)} % ${state.left}, the rest ${state.right}`);
     $(".clip", stage).style.clipPath = `inset(0 0 0 ${state.split}%)`;
     $(".bar", stage).style.left = `${state.split}%`;
+    remember();
   };
   SR.splitTo = setSplit;
 
@@ -141,9 +188,10 @@
     thumb.src = SR.data.assets[image.thumb];
     thumb.alt = `The whole image ${image.image} from ${shot.dataset}`;
     $("#whole-svg").setAttribute("viewBox", `0 0 ${w} ${h}`);
+    for (const node of ["#whole", "#whole-note"]) $(node).hidden = image.whole === false;
     const [x, y, vw, vh] = image.view;
     for (const [name, value] of [["x", x], ["y", y], ["width", vw], ["height", vh]]) $("#whole-view").setAttribute(name, value);
-    const rows = Object.keys(image.methods).map((name) => {
+    const rows = methods().map((name) => {
       const values = score(name), base = score("bicubic"), apart = values && base ? values[0] - base[0] : NaN;
       const gain = name === "bicubic" ? "baseline" : Number.isFinite(apart) ? SR.signed(apart, SR.head.printed) : "not defined";
       const shown = SR.metrics.map((metric, k) => make("td", {}, values ? SR.fixed(values[k], metric.printed) : "missing"));
@@ -159,6 +207,7 @@
   };
   const draw = () => {
     views = [drawSlider(), ...drawPanes()];
+    for (const view of views) view.style.maxWidth = state.actual ? `${state.image.view[2]}px` : "";
     drawWhole();
     setSplit(state.split);
     place();
@@ -220,10 +269,19 @@
   split.addEventListener("input", () => setSplit(Number(split.value)));
   $("#zoom-in").addEventListener("click", () => zoomTo(state.zoom * 1.5));
   $("#zoom-out").addEventListener("click", () => zoomTo(state.zoom / 1.5));
-  $("#zoom-all").addEventListener("click", () => zoomTo(1));
+  $("#zoom-all").addEventListener("click", () => { setActual(false); zoomTo(1); });
+  $("#zoom-one").addEventListener("click", () => setActual(!state.actual));
+  $("#link").addEventListener("click", async () => {
+    history.replaceState(null, "", address());
+    const done = await navigator.clipboard?.writeText(location.href).then(() => true, () => false);
+    $("#link-note").textContent = done ? "Copied." : "The address of this page is the link now.";
+  });
   $("#error").addEventListener("change", (event) => { state.error = event.target.checked; draw(); });
 
   root.hidden = false;
   state.protocol = SR.data.order.protocol[0];
   show(shots.find((shot) => Object.keys(shot.images[0].methods).length > 1) || shots[0]);
+  recall();
+  opened = true;
+  window.addEventListener("hashchange", recall);
 })();

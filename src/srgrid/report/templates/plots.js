@@ -2,6 +2,9 @@
 /* Plots drawn as SVG at the width they have on the screen, so that their text keeps its size. */
 (() => {
   const { $, make, data, head } = SR;
+  const DASHES = ["none", "7 4", "2 3", "9 3 2 3", "12 4", "4 4"];
+  const SERIES = { lr: "learning rate", loss: "loss", psnr: "held-out PSNR, dB" };
+  const seriesName = (name) => SERIES[name] || name;
   const COLOURS = ["var(--cool)", "var(--accent)", "#6d8b3c", "#9a6bb5", "#b08a2e", "#4c9a92"];
   const svg = (tag, attributes = {}, ...children) => {
     const node = document.createElementNS("http://www.w3.org/2000/svg", tag);
@@ -27,47 +30,62 @@
   };
   const minus = (text) => String(text).replace("-", "−");
   const canvas = (width, height, label) => svg("svg", { viewBox: `0 0 ${width} ${height}`, height, role: "img", "aria-label": label });
-  const yAxis = (chart, scale, values, x, end) => values.forEach((value) => chart.append(
-    svg("line", { x1: x, x2: end, y1: scale(value), y2: scale(value), class: value === 0 ? "zero" : "axis" }),
-    svg("text", { x: x - 7, y: scale(value) + 4, "text-anchor": "end" }, minus(value)),
-  ));
+  const yAxis = (chart, scale, values, x, end, title, at = 12) => {
+    chart.append(svg("text", { x: 0, y: at }, title));
+    for (const value of values) chart.append(
+      svg("line", { x1: x, x2: end, y1: scale(value), y2: scale(value), class: value === 0 ? "zero" : "axis" }),
+      svg("text", { x: x - 7, y: scale(value) + 4, "text-anchor": "end" }, minus(value)),
+    );
+  };
   const nothing = (host, why) => host.replaceChildren(make("p", { class: "note" }, why));
   const now = () => ({ dataset: $("#p-dataset").value, scale: Number($("#p-scale").value), method: $("#p-method").value, protocol: $("#p-protocol").value });
 
+  const over = () => { const { method } = now(), base = $("#p-base").value; return base === method ? "" : base; };
+  const nameless = (method, base) => (SR.models.length ? `${method} is compared with itself; choose another method, or another to compare with.` : "No model was run, so there is no gain over bicubic to show.");
+  /* Names of images below their bars, slanted, as far as there is room. */
   const gainPlot = (host, width) => {
-    if (!SR.models.length) return nothing(host, "No model was run, so there is no gain over bicubic to show.");
-    const { dataset, scale, method, protocol } = now(), rows = SR.gains(dataset, scale, method, protocol);
-    if (!rows || !rows.length) return nothing(host, `No gain to show: ${method} ${SR.missing(dataset, scale, method, protocol)}.`);
+    const { dataset, scale, method, protocol } = now(), base = over();
+    if (!base) return nothing(host, nameless(method, base));
+    const rows = SR.gains(dataset, scale, method, protocol, base);
+    if (!rows || !rows.length) return nothing(host, `No gain to show: ${[method, base].map((name) => SR.cell(dataset, scale, name, protocol) ? "" : `${name} ${SR.missing(dataset, scale, name, protocol)}`).filter(Boolean).join("; ")}.`);
     rows.sort((a, b) => head.sign * (b.gain - a.gain));
-    const height = 250, left = 46, values = rows.map((row) => row.gain), y = linear(padded([0, ...values]).reverse(), [10, height - 26]);
-    const losses = values.filter((value) => value * head.sign < 0).length, mean = values.reduce((a, b) => a + b) / values.length;
-    const chart = canvas(width, height, `${rows.length} images sorted by ${head.label} gain of ${method} over bicubic: mean ${SR.gained(mean)}, ${losses} losses`);
-    yAxis(chart, y, ticks(...padded([0, ...values], 0), 5), left, width);
-    const slot = Math.min((width - left) / rows.length, 64);
+    const left = 46, slot = Math.min((width - left) / rows.length, 64), named = slot >= 18, below = named ? 76 : 26, height = 224 + below;
+    const values = rows.map((row) => row.gain), y = linear(padded([0, ...values]).reverse(), [22, height - below]);
+    const losses = values.filter((value) => value * head.sign < 0).length, { mean } = SR.interval(rows);
+    const chart = canvas(width, height, `${rows.length} images sorted by ${head.label} gain of ${method} over ${base}: mean ${SR.gained(mean)}, ${losses} losses`);
+    yAxis(chart, y, ticks(...padded([0, ...values], 0), 5), left, width, SR.united(head, `${head.label} gain over ${base},`));
     const shot = data.previews.find((s) => s.dataset === dataset && s.scale === scale);
     rows.forEach((row, k) => {
-      const has = shot && shot.images.some((image) => image.image === row.image);
-      const bar = svg("rect", { x: left + k * slot + slot * 0.1, width: Math.max(slot * 0.8, 0.5), y: Math.min(y(0), y(row.gain)), height: Math.abs(y(row.gain) - y(0)), class: (row.gain * head.sign < 0 ? "down" : "up") + (has ? " shown" : "") }, svg("title", {}, `${row.image}: ${SR.gained(row.gain)}`));
+      const has = shot && shot.images.some((image) => image.image === row.image), middle = left + k * slot + slot / 2;
+      const bar = svg("rect", { x: left + k * slot + slot * 0.1, width: Math.max(slot * 0.8, 0.5), y: Math.min(y(0), y(row.gain)), height: Math.max(Math.abs(y(row.gain) - y(0)), 0.5), class: (row.gain * head.sign < 0 ? "down" : "up") + (has ? " shown" : "") }, svg("title", {}, `${row.image}: ${SR.gained(row.gain)}`));
       if (has) {
         bar.addEventListener("click", () => { SR.open({ dataset, scale, method, protocol, image: row.image }); $("#compare").scrollIntoView(); });
-        chart.append(svg("rect", { x: left + k * slot + slot / 2 - 2, y: height - 22, width: 4, height: 4, class: "mark" }));
+        chart.append(svg("rect", { x: middle - 2, y: height - below + 4, width: 4, height: 4, class: "mark" }));
       }
+      if (named) chart.append(svg("text", { x: middle + 4, y: height - below + 18, "text-anchor": "end", transform: `rotate(-40 ${middle + 4} ${height - below + 18})` }, row.image.length > 13 ? `${row.image.slice(0, 12)}…` : row.image));
       chart.append(bar);
     });
     chart.append(svg("line", { x1: left, x2: width, y1: y(mean), y2: y(mean), class: "dash" }), svg("text", { x: width, y: y(mean) - 6, "text-anchor": "end", class: "strong" }, `mean ${SR.gained(mean)}`));
-    chart.append(svg("text", { x: left, y: height - 4 }, "largest gain"), svg("text", { x: Math.max(left + slot * rows.length, left + 170), y: height - 4, "text-anchor": "end" }, losses ? "largest loss" : "smallest gain"));
+    if (!named) chart.append(svg("text", { x: left, y: height - 4 }, "largest gain"), svg("text", { x: Math.max(left + slot * rows.length, left + 170), y: height - 4, "text-anchor": "end" }, losses ? "largest loss" : "smallest gain"));
     host.replaceChildren(chart);
   };
 
+  /* A horizontal axis of gains over rows that begin at `left`. */
+  const gainAxis = (chart, values, left, width, height, title) => {
+    const x = linear(padded([0, ...values]), [left, width - 8]);
+    for (const value of ticks(...padded([0, ...values], 0), width < 460 ? 4 : 6)) chart.append(svg("line", { x1: x(value), x2: x(value), y1: 4, y2: height - 38, class: value === 0 ? "zero" : "axis" }), svg("text", { x: x(value), y: height - 22, "text-anchor": "middle" }, minus(value)));
+    chart.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, title));
+    return x;
+  };
   const spreadPlot = (host, width) => {
-    if (!SR.models.length) return nothing(host, "No model was run, so there is no gain over bicubic to show.");
-    const { scale, method, protocol } = now();
-    const sets = data.order.dataset.map((dataset) => ({ dataset, rows: SR.gains(dataset, scale, method, protocol) || [] }));
+    const { scale, method, protocol } = now(), base = over();
+    if (!base) return nothing(host, nameless(method, base));
+    const sets = data.order.dataset.map((dataset) => ({ dataset, rows: SR.gains(dataset, scale, method, protocol, base) || [] }));
     const all = sets.flatMap((set) => set.rows.map((row) => row.gain));
-    if (!all.length) return nothing(host, `No gains of ${method} at ×${scale} under ${protocol} in this run.`);
-    const height = 34 + sets.length * 48, left = Math.min(130, width * 0.3), x = linear(padded([0, ...all]), [left, width - 8]);
-    const chart = canvas(width, height, `Distribution of ${head.label} gain over bicubic per data set, ${method} at x${scale}`);
-    for (const value of ticks(...padded([0, ...all], 0), 6)) chart.append(svg("line", { x1: x(value), x2: x(value), y1: 4, y2: height - 24, class: value === 0 ? "zero" : "axis" }), svg("text", { x: x(value), y: height - 8, "text-anchor": "middle" }, minus(value)));
+    if (!all.length) return nothing(host, `No gains of ${method} over ${base} at ×${scale} under ${protocol} in this run.`);
+    const height = 48 + sets.length * 48, left = Math.min(130, width * 0.3);
+    const chart = canvas(width, height, `Distribution of ${head.label} gain over ${base} per data set, ${method} at x${scale}`);
+    const x = gainAxis(chart, all, left, width, height, SR.united(head, `${head.label} gain over ${base},`));
     sets.forEach(({ dataset, rows }, k) => {
       const y = 28 + k * 48, sorted = rows.map((row) => row.gain).sort((a, b) => a - b);
       chart.append(svg("text", { x: 0, y: y + 4, class: "strong" }, dataset));
@@ -76,6 +94,41 @@
       const [q1, q2, q3] = [0.25, 0.5, 0.75].map((q) => x(quantile(sorted, q)));
       chart.append(svg("rect", { x: q1, y: y - 15, width: Math.max(q3 - q1, 1), height: 30, class: "box" }), svg("line", { x1: q2, x2: q2, y1: y - 15, y2: y + 15, class: "box" }));
       return null;
+    });
+    host.replaceChildren(chart);
+  };
+
+  /* The mean gain of every cell with Student's interval; grey where it holds 0. */
+  const forestPlot = (host, width) => {
+    const { method, protocol } = now(), base = over();
+    if (!base) return nothing(host, nameless(method, base));
+    const rows = data.order.dataset.flatMap((dataset) => data.order.scale.map((scale) => ({ dataset, scale, gains: SR.gains(dataset, scale, method, protocol, base) })))
+      .filter((row) => row.gains && row.gains.length).map((row) => ({ ...row, ...SR.interval(row.gains) }));
+    if (!rows.length) return nothing(host, `No gains of ${method} over ${base} under ${protocol} in this run.`);
+    const left = Math.min(150, width * 0.34), right = width < 520 ? 0 : 190, height = 44 + rows.length * 24, ends = rows.flatMap((row) => [row.mean, row.low ?? row.mean, row.high ?? row.mean]);
+    const chart = canvas(width, height, `Mean ${head.label} gain of ${method} over ${base} in ${rows.length} cells, with 95 % intervals: ${rows.map((row) => `${row.dataset} x${row.scale} ${SR.gained(row.mean)}`).join("; ")}`);
+    const x = gainAxis(chart, ends, left, width - right, height, SR.united(head, `mean ${head.label} gain over ${base},`));
+    rows.forEach((row, k) => {
+      const y = 16 + k * 24, unsure = row.low === null || (row.low <= 0 && row.high >= 0), end = (value) => SR.signed(value, head.printed);
+      const text = row.low === null ? SR.gained(row.mean) : `${SR.gained(row.mean)} (${end(row.low)} to ${end(row.high)})`;
+      chart.append(svg("text", { x: 0, y: y + 4, class: "strong" }, `${row.dataset} ×${row.scale}`));
+      if (row.low !== null) chart.append(svg("line", { x1: x(row.low), x2: x(row.high), y1: y, y2: y, class: `whisker${unsure ? " unsure" : ""}` }));
+      chart.append(svg("circle", { cx: x(row.mean), cy: y, r: 4.5, class: row.mean * head.sign < 0 ? "down" : "up" }, svg("title", {}, `${row.gains.length} images: ${text}`)));
+      if (right) chart.append(svg("text", { x: width, y: y + 4, "text-anchor": "end" }, text));
+    });
+    host.replaceChildren(chart);
+  };
+
+  /* What each choice of a protocol moves bicubic by, from the smallest to the largest change over the cells. */
+  const effectPlot = (host, width) => {
+    const rows = data.effects.filter((effect) => effect.psnr.some((value) => Math.abs(value) >= 0.0005));
+    if (!rows.length) return nothing(host, "No choice moves PSNR in this run.");
+    const line = 42, height = 44 + rows.length * line, chart = canvas(width, height, `What protocol choices move bicubic's PSNR by, in dB: ${rows.map((row) => `${row.about} ${Math.min(...row.psnr)} to ${Math.max(...row.psnr)}`).join("; ")}`);
+    const x = gainAxis(chart, rows.flatMap((row) => row.psnr), 6, width, height, "change of bicubic's PSNR, dB");
+    rows.forEach((row, k) => {
+      const y = 30 + k * line, low = Math.min(...row.psnr), high = Math.max(...row.psnr), most = Math.floor(width / 6.4);
+      chart.append(svg("text", { x: 0, y: y - 12, class: "strong" }, row.about.length > most ? `${row.about.slice(0, most - 1)}…` : row.about, svg("title", {}, row.about)));
+      chart.append(svg("rect", { x: x(low) - 1, y: y - 5, width: x(high) - x(low) + 2, height: 12, class: "up" }, svg("title", {}, `${SR.signed(low, 3)} to ${SR.signed(high, 3)} dB over ${row.psnr.length} cells`)));
     });
     host.replaceChildren(chart);
   };
@@ -109,40 +162,47 @@
     if (!own.length) return nothing(host, `No method of ×${scale} in this run has both a score on ${dataset} under ${protocol} and a recorded value of ${cost.axis}.`);
     const others = data.literature.filter((p) => p.dataset === dataset && p.scale === scale && p.protocol === protocol && p[by] && p[head.name]).map((p) => ({ name: p.method, cost: p[by], value: p[head.name], from: `${p.label}${p.training ? `, trained on ${p.training}` : ""}` }));
     const points = [...own, ...others], base = mean("bicubic"), left = 46, height = others.length ? 420 : 250, logs = points.map((p) => Math.log10(p.cost));
-    const x = linear(padded([Math.min(...logs), Math.max(...logs)], logs.length > 1 ? 0.08 : 0.3), [left, width - 10]);
-    const range = padded([...points.map((p) => p.value), ...(base === null || others.length ? [] : [base])], 0.12), y = linear([range[1], range[0]], [10, height - 44]);
+    const middle = (Math.min(...logs) + Math.max(...logs)) / 2, half = Math.max((Math.max(...logs) - Math.min(...logs)) * 0.58, 0.35);
+    const x = linear([middle - half, middle + half], [left, width - 10]);
+    const range = padded([...points.map((p) => p.value), ...(base === null || others.length ? [] : [base])], 0.12), y = linear([range[1], range[0]], [24, height - 44]);
     const chart = canvas(width, height, `Mean ${head.label} on ${dataset} x${scale} against ${cost.axis}: ${own.map((p) => `${p.name} ${cost.shown(p.cost)}, ${SR.shown(head, p.value)}`).join("; ")}${others.length ? `; among ${others.length} printed networks` : ""}`);
-    yAxis(chart, y, ticks(...range, 5), left, width);
-    const [low, high] = [Math.min(...logs) - 0.4, Math.max(...logs) + 0.4];
+    yAxis(chart, y, ticks(...range, 5), left, width, SR.united(head, `mean ${head.label},`));
+    const [low, high] = [middle - half, middle + half];
     let last = -Infinity;
     for (let power = Math.floor(low); power <= high; power += 1) for (const digit of [1, 2, 5]) {
       const at = x(power + Math.log10(digit));
       if (at < left + 14 || at > width - 18 || at - last < 48) continue;
       last = at;
-      chart.append(svg("line", { x1: at, x2: at, y1: 10, y2: height - 40, class: "axis" }), svg("text", { x: at, y: height - 24, "text-anchor": "middle" }, cost.shown(digit * 10 ** power)));
+      chart.append(svg("line", { x1: at, x2: at, y1: 24, y2: height - 40, class: "axis" }), svg("text", { x: at, y: height - 24, "text-anchor": "middle" }, cost.shown(digit * 10 ** power)));
     }
     chart.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, `${cost.axis}, log scale`));
     if (base !== null && !others.length) chart.append(svg("line", { x1: left, x2: width, y1: y(base), y2: y(base), class: "dash" }), svg("text", { x: left + 4, y: y(base) - 6, class: "strong" }, `bicubic ${SR.shown(head, base)}`));
     const placed = points.map((p) => ({ ...p, x: x(Math.log10(p.cost)), y: y(p.value) }));
     for (const p of [...placed].reverse()) chart.append(svg("circle", { cx: p.x, cy: p.y, r: p.own ? 5.5 : 4, class: p.own ? "mark" : "printed" }, svg("title", {}, `${p.name}: ${SR.shown(head, p.value)}, ${cost.shown(p.cost)}${p.from ? ` (${p.from})` : ""}`)));
-    labelled(chart, placed, [left, 4, width, height - 44]);
+    labelled(chart, placed, [left, 20, width, height - 44]);
     host.replaceChildren(chart);
   };
 
+  /* Series are told apart by their dashes and by a name at their end, not by colour alone. */
   const curvePlot = (host, width) => {
     const name = $("#p-series").value, lines = data.curves.filter((curve) => curve.series[name]);
     if (!lines.length) return nothing(host, "This run holds no training log.");
-    const height = 250, left = 58, points = lines.flatMap((line) => line.series[name]);
-    const range = padded(points.map((p) => p[1])), y = linear([range[1], range[0]], [24, height - 40]), end = Math.max(...points.map((p) => p[0])), x = linear([0, end], [left, width - 12]);
-    const chart = canvas(width, height, `Training curves of ${lines.map((line) => line.name).join(", ")}: ${name} over steps`);
-    yAxis(chart, y, ticks(...range, 5), left, width);
-    for (const value of ticks(0, end, width < 420 ? 3 : 5)) chart.append(svg("text", { x: x(value), y: height - 22, "text-anchor": "middle" }, value));
-    chart.append(svg("text", { x: width, y: height - 4, "text-anchor": "end" }, "step"));
-    lines.forEach((line, k) => {
-      const colour = COLOURS[k % COLOURS.length];
-      chart.append(svg("polyline", { points: line.series[name].map((p) => `${x(p[0]).toFixed(1)},${y(p[1]).toFixed(1)}`).join(" "), class: "line", style: `stroke: ${colour}` }));
-      chart.append(svg("rect", { x: left + k * 130, y: 4, width: 14, height: 3, style: `fill: ${colour}` }), svg("text", { x: left + k * 130 + 20, y: 10, class: "strong" }, line.name));
-    });
+    const narrow = width < 520, right = narrow ? 12 : 150, top = narrow ? 24 + lines.length * 16 : 24, height = 226 + top, left = 58, points = lines.flatMap((line) => line.series[name]);
+    const log = /loss/i.test(name) && points.every((p) => p[1] > 0), value = log ? Math.log10 : (v) => v;
+    const range = padded(points.map((p) => value(p[1]))), y = linear([range[1], range[0]], [top, height - 40]), end = Math.max(...points.map((p) => p[0])), x = linear([0, end], [left, width - right]);
+    const chart = canvas(width, height, `Training curves of ${lines.map((line) => line.name).join(", ")}: ${seriesName(name)} over steps`);
+    const marks = log ? [1, 2, 5].flatMap((digit) => [-6, -5, -4, -3, -2, -1, 0, 1, 2].map((power) => Number((digit * 10 ** power).toPrecision(1)))).filter((v) => Math.log10(v) > range[0] && Math.log10(v) < range[1]) : ticks(...range, 5);
+    yAxis(chart, (v) => y(value(v)), marks, left, width - right, `${seriesName(name)}${log ? ", log scale" : ""}`, narrow ? 10 : 12);
+    for (const step of ticks(0, end, width < 420 ? 3 : 5)) chart.append(svg("text", { x: x(step), y: height - 22, "text-anchor": "middle" }, step));
+    chart.append(svg("text", { x: width - right, y: height - 4, "text-anchor": "end" }, "step"));
+    const ends = lines.map((line, k) => ({ k, at: y(value(line.series[name].at(-1)[1])) })).sort((a, b) => a.at - b.at);
+    ends.forEach((one, k) => { if (k) one.at = Math.max(one.at, ends[k - 1].at + 14); });
+    for (const { k, at } of ends) {
+      const line = lines[k], style = `stroke: ${COLOURS[k % COLOURS.length]}; stroke-dasharray: ${DASHES[k % DASHES.length]}`;
+      chart.append(svg("polyline", { points: line.series[name].map((p) => `${x(p[0]).toFixed(1)},${y(value(p[1])).toFixed(1)}`).join(" "), class: "line", style }));
+      const [lx, ly] = narrow ? [left, 24 + k * 16] : [x(line.series[name].at(-1)[0]) + 6, at];
+      chart.append(svg("line", { x1: lx, x2: lx + 22, y1: ly, y2: ly, class: "line", style }), svg("text", { x: lx + 27, y: ly + 4, class: "strong" }, line.name));
+    }
     host.replaceChildren(chart);
   };
 
@@ -169,18 +229,20 @@
     if (others) host.append(make("p", { class: "note" }, `Published values of these methods without a re-made cell under the same protocol in this run: ${others}.`));
   };
 
-  const plots = { gain: gainPlot, spread: spreadPlot, size: sizePlot, curve: curvePlot, published: publishedPlot };
-  const draw = () => { for (const [name, plot] of Object.entries(plots)) { const host = $(`#plot-${name}`); plot(host, Math.max(host.clientWidth, 240)); } };
+  const plots = { gain: gainPlot, spread: spreadPlot, forest: forestPlot, size: sizePlot, curve: curvePlot, published: publishedPlot, effects: effectPlot };
+  const draw = () => {
+    for (const [name, plot] of Object.entries(plots)) { const host = $(`#plot-${name}`); if (host) plot(host, Math.max(host.clientWidth, 240)); }
+    for (const node of SR.$$("#plots .over")) node.textContent = $("#p-base").value;
+  };
 
   SR.options($("#p-dataset"), data.order.dataset, data.order.dataset[0]);
   SR.options($("#p-scale"), data.order.scale, data.order.scale[0], (value) => `×${value}`);
   SR.options($("#p-method"), SR.models.length ? SR.models : ["bicubic"]);
+  SR.options($("#p-base"), data.order.method, "bicubic");
   SR.options($("#p-protocol"), data.order.protocol);
-  const first = data.cells.find((cell) => cell.method !== "bicubic");
-  if (first) { $("#p-dataset").value = first.dataset; $("#p-scale").value = first.scale; $("#p-method").value = first.method; }
   const series = [...new Set(data.curves.flatMap((curve) => Object.keys(curve.series)))];
   const liked = series.find((name) => /psnr/i.test(name)) || series.find((name) => /loss/i.test(name)) || series[0];
-  SR.options($("#p-series"), series.length ? series : ["none"], liked);
+  SR.options($("#p-series"), series.length ? series : ["none"], liked, seriesName);
   $("#p-series").closest(".controls").hidden = !series.length;
   for (const by of Object.keys(COSTS)) if (!data.costs.some((c) => c[by])) $(`#p-cost option[value=${by}]`).remove();
   for (const select of SR.$$("#plots select")) select.addEventListener("change", draw);
