@@ -85,7 +85,7 @@ def launches(blocks):
     def lowered(graph):
         code = graph.codegen()[0].value
         kernels = re.findall(r"^\s+\w+\.run\(", code, re.M)
-        calls = re.findall(r"(?:extern_kernels\.|torch\.ops\.)[\w.]+\(", code[code.index("def call") :])
+        calls = re.findall(r"^\s+[^#\n]*(?:extern_kernels|torch\.ops\.aten)\.[\w.]+\(", code, re.M)
         found.append({"kernels": len(kernels), "calls": len(calls), "reason": graph.disable_cudagraphs_reason})
 
         def call(_):
