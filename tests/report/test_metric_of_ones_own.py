@@ -104,7 +104,7 @@ def test_as_the_headline_it_ranks_the_images_and_gives_the_gains(headline: Path)
     assert f"| gain of {MODEL}, levels |" in card
     assert "By MAE lower is better: a negative gain is an improvement." in card
     page = (headline / "model_card.html").read_text()
-    assert f'<option value="5:1">{MODEL}, best first</option>' in page
+    assert f'<option value="m-1:1">{MODEL}, best first</option>' in page
     assert "MAE gain over bicubic in levels of the best method under rgb8" in page
     assert re.search(r'<td style="background: rgba\(var\(--heat\), 0\.(?!00)\d\d\)"><button [^>]*>-\d\.\d{3}<', page)
 

@@ -214,7 +214,7 @@ def test_warm_start_takes_the_trunk_and_leaves_the_tail(packs, straight, tmp_pat
     config = _tiny(steps=2)
     train(MODEL, 3, packs[3], tmp_path / "w.safetensors", tmp_path / "state", config, init=init)
     assert load(tmp_path / "w.safetensors", scale=3).provenance["init"] == _digest(init)
-    with pytest.raises(SrgridError, match="another size; it cannot start rcan-s"):
+    with pytest.raises(SrgridError, match="another size or activation; it cannot start rcan-s"):
         train("rcan-s", 2, packs[2], tmp_path / "v.safetensors", tmp_path / "state2", config, init=init)
 
 

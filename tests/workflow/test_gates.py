@@ -92,6 +92,16 @@ def bad_template(folder):
     (folder / "templates/card.md.j2").write_text("{{ no_such_value }}")
 
 
+def torn_preview(folder):
+    """In its place: no file is newer than what it is made of, so that no other rule runs before."""
+    picture = next((folder / "results/tiny/previews").rglob("*_hr.webp"))
+    then = picture.stat()
+    with picture.open("r+b") as file:
+        file.seek(64)
+        file.write(b"torn")
+    os.utime(picture, ns=(then.st_atime_ns, then.st_mtime_ns))
+
+
 SR = "results/tiny/SR/bicubic/matlab-8bit/sample/x2"
 CELL = "scores/rgb8/sample_x2_bicubic.csv"
 # Rule: what is done to a finished run, changes of the config, and words of the message that has to come.
@@ -115,7 +125,7 @@ FAULTS = {
     "provenance": (other_weights, {}, "rcan-bam-xs_x2.safetensors: other bytes"),
     "cost": (torn_weights, {}, "rcan-bam-xs_x2.safetensors"),
     "audit": (edit("grid.csv"), {}, "grid.csv: edited or damaged"),
-    "verify_run": (other_weights, {}, "the run used"),
+    "verify_run": (torn_preview, {}, "previews"),
     "card": (bad_template, {"templates": "templates"}, "card.md.j2"),
 }
 
@@ -263,7 +273,7 @@ def test_a_file_system_without_locks_is_a_warning(monkeypatch, tmp_path, capsys)
 
 def test_the_profile_has_the_name_that_all_of_snakemake_9_know():
     assert [file.name for file in Path(ROOT / "profiles/default").iterdir()] == ["config.yaml"]
-    assert 'min_version("9.0")' in (ROOT / "Snakefile").read_text()
+    assert 'min_version("9.0")' in (ROOT / "workflow/Snakefile").read_text()
 
 
 def test_a_checkpoint_whose_range_nothing_tells_is_used_once_the_config_says_it(finished, tmp_path):

@@ -107,15 +107,6 @@ def test_the_source_may_be_read_only_and_elsewhere(tmp_path):
     }
 
 
-def test_images_that_runs_share_outlive_the_results_of_one(finished, tmp_path):
-    shutil.copytree(finished, tmp_path / "run")
-    done = run(tmp_path / "run", "--delete-all-output")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert not (tmp_path / "run/results/tiny/grid.csv").exists()
-    for kind in ("HR/sample", "LR/matlab/sample/x2"):
-        assert len(list((tmp_path / "run/resources" / kind).glob("*.png"))) == 4
-
-
 @pytest.mark.parametrize("method", ["conda", "apptainer", "env-modules"])
 def test_software_from_elsewhere_is_planned(tmp_path, method):
     """The rules then call that environment's `python`; a dry run, which Snakemake makes where the program is alone."""

@@ -244,7 +244,7 @@
   const liked = series.find((name) => /psnr/i.test(name)) || series.find((name) => /loss/i.test(name)) || series[0];
   SR.options($("#p-series"), series.length ? series : ["none"], liked, seriesName);
   $("#p-series").closest(".controls").hidden = !series.length;
-  for (const by of Object.keys(COSTS)) if (!data.costs.some((c) => c[by])) $(`#p-cost option[value=${by}]`).remove();
+  for (const by of Object.keys(COSTS)) if (!data.costs.some((c) => c[by])) $(`#p-cost option[value=${by}]`)?.remove();
   for (const select of SR.$$("#plots select")) select.addEventListener("change", draw);
   let width = 0;
   new ResizeObserver(() => { const next = $("#plots").clientWidth; if (next !== width) { width = next; draw(); } }).observe($("#plots"));
