@@ -9,6 +9,8 @@ import csv
 from itertools import groupby
 from pathlib import Path
 
+import shelf
+
 from srgrid.files import staged_file
 from srgrid.references import reference
 from srgrid.report.literature import literature
@@ -47,6 +49,19 @@ Measured on bicubic, tiling moves Set14 by this much, and the other sets by noth
 A printed gain over bicubic on Set14 is too large by that. Two networks compare with each other; a network and bicubic
 do not. To hold a run against this page, score it under both: `protocols: [literature, rgb8]`.
 
+## A run among these values
+
+A run that is scored under `literature` has a part "Among the literature" in its card: the PSNR of each of its networks,
+its place among the printed values of the same data set and scale, and the next higher one. Of each network and training
+set the first source counts. The page plots PSNR against parameters, or multiply-adds, with these networks beside the
+run's own. `srgrid check` holds a printed value against every protocol ([comparing.md](comparing.md)).
+
+## How many come out
+
+The printed bicubic columns, and the networks whose authors' weights were run ([shelf.md](shelf.md) has each value):
+
+{counts}
+
 ## Bicubic, printed and re-made
 
 Re-made is `rgb8` of [the reference run](../results/published/model_card.md).
@@ -70,7 +85,7 @@ def text() -> str:
         "networks": len({cell.method for cell in cells} - {"bicubic"}),
         "sources": len({cell.source for cell in cells}),
     }
-    head = HEAD.format(effects=_effects(), bicubic=_bicubic(cells), **counts)
+    head = HEAD.format(effects=_effects(), bicubic=_bicubic(cells), counts=shelf.counts(), **counts)
     parts = [_source(list(of_source)) for _, of_source in groupby(cells, lambda cell: cell.source)]
     return "\n".join([head, *parts])
 

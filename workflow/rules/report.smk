@@ -189,7 +189,8 @@ rule card:
 # Not among the run's own results: `snakemake verify_run` makes all cells of the finished run again, and compares.
 rule verify_run:
     input:
-        card=card_files(),
+        made=rules.card.input,
+        card=rules.card.output,
         weights=[weights_inputs(method, scale) for method, scale in weights_by_column()],
     output:
         RUN / "verified.json",
