@@ -37,7 +37,7 @@ def test_wrong_values_are_named(changes, message):
 
 
 def test_unknown_recipe():
-    with pytest.raises(SrgridError, match="known recipes are default, quick, full, rcan-paper, demo, card"):
+    with pytest.raises(SrgridError, match="known recipes are default, quick, full, rcan-it, rcan-paper, demo, card"):
         recipe("fast")
 
 
