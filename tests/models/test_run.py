@@ -143,3 +143,26 @@ def test_gpu_agrees_with_cpu():
     for tile in (None, 48):
         gpu = run.upscale_float(model, [image], tile=tile, precision="fp32")[0]
         assert np.abs(gpu - cpu).max() < 1
+
+
+def test_a_batch_is_halved_before_it_is_tiled(monkeypatch):
+    """Four images that do not fit together fit two by two, whole; only one that does not fit alone is tiled."""
+    images = [data.astronaut()[60:108, 150:198], data.astronaut()[90:138, 50:98]] * 2
+    model = _model("rcan-bam-xs", 2)
+    whole = [run.upscale_float(model, [image], precision="fp32")[0] for image in images]
+    seen, real, room = [], model.module.forward, [2]
+
+    def forward(x):
+        seen.append(len(x))
+        if len(x) > room[0]:
+            raise RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")
+        return real(x)
+
+    monkeypatch.setattr(model.module, "forward", forward)
+    for together, tries in ((2, [4, 2, 2]), (1, [4, 2, 1, 1, 2, 1, 1])):
+        seen.clear()
+        room[0] = together
+        found = run.upscale_float(model, images, precision="fp32")
+        assert seen == tries
+        for a, b in zip(found, whole, strict=True):
+            assert np.abs(a - b).max() < 0.01

@@ -274,7 +274,31 @@ def test_bad_input_is_named(packs, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("changes", [{}, {"optimiser": "muon", "lr": 1e-3}], ids=["adam", "muon"])
+def test_processes_that_see_other_folders_go_on_from_process_0s_checkpoint(packs, tmp_path):
+    """Nodes without a shared file system: only process 0's folder holds the training."""
+    settings = {"checkpoint_every": 4, "steps": 8}
+    code = (
+        "import os, sys; from pathlib import Path; from srgrid.train import train, recipe; "
+        f"r = recipe('demo', batch=4, patch=12, threads=1, **{settings}); "
+        "f = Path(sys.argv[2]) / os.environ['RANK']; f.mkdir(exist_ok=True); "
+        "train('rcan-bam-xs', 2, Path(sys.argv[1]), f / 'w.safetensors', f / 'state', r)"
+    )
+    (tmp_path / "run.py").write_text(code.replace("; ", "\n"))
+    words = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    made = []
+    for _ in range(2):  # the second goes on from what the first has left: one folder with checkpoints, one without
+        subprocess.run([*words, tmp_path / "run.py", packs[2], tmp_path], check=True, timeout=120, capture_output=True)
+        made.append((tmp_path / "0" / "w.safetensors").read_bytes())
+        (tmp_path / "0" / "state" / "step-000000008.ckpt").unlink()
+    assert made[0] == made[1]
+    assert not list((tmp_path / "1").rglob("step-*"))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"optimiser": "muon", "lr": 1e-3}, pytest.param({"compile": "on"}, marks=pytest.mark.slow)],
+    ids=["adam", "muon", "compiled"],
+)
 def test_two_processes_follow_the_curve_of_one(packs, tmp_path, changes):
     """torchrun, gloo, the same global batch: losses and weights agree to float tolerance."""
     torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
