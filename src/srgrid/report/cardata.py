@@ -17,7 +17,7 @@ from srgrid.metrics import Metric
 from srgrid.records import SELECTION, TABLE_NAMES, check_files, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.costs import COSTS, run_costs
-from srgrid.report.curves import curves, shipped
+from srgrid.report.curves import curves
 from srgrid.report.intervals import read_intervals
 from srgrid.report.model import Model, models
 from srgrid.report.published import Published, published
@@ -233,10 +233,10 @@ def _audit(run_dir: Path, tables: Mapping[str, Any], config: Mapping[str, Any]) 
 
 
 def _networks(run_dir: Path, provenance: Mapping[str, Any], order: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """The run's networks, and the logs of their trainings."""
+    """The run's networks, and the logs of those that it trained: that its config names no weights for."""
     found, given = models(provenance, order), provenance["config"].get("weights") or {}
-    own = (run_dir / f"state/{m.method}_x{m.scale}/log.jsonl" for m in found if m.method not in given)
-    return {"models": found, "curves": [*curves(own), *shipped(m for m in found if m.method in given)]}
+    logs = (run_dir / f"state/{m.method}_x{m.scale}/log.jsonl" for m in found if m.method not in given)
+    return {"models": found, "curves": curves(logs)}
 
 
 class _Drawn:

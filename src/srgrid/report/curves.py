@@ -7,7 +7,6 @@ from typing import Any
 
 from srgrid.errors import SrgridError
 from srgrid.records import flatten
-from srgrid.report.model import Model
 
 CURVE_POINTS = 400
 
@@ -45,16 +44,3 @@ def _finite(value: object) -> bool:
 def curves(logs: Iterable[Path]) -> list[dict[str, Any]]:
     """Those of the logs that are there."""
     return [read_curve(log) for log in sorted(logs) if log.exists()]
-
-
-def shipped(models: Iterable[Model]) -> list[dict[str, Any]]:
-    """The logs that lie beside given weights (logs/NAME.jsonl), of those whose log ends where their record does."""
-    found = []
-    for model in models:
-        weights = Path(model.path)
-        log = weights.parent / "logs" / f"{weights.stem}.jsonl"
-        if model.path and log.exists():
-            curve = read_curve(log) | {"name": f"{model.method}_x{model.scale}"}
-            last = max((points[-1][0] for points in curve["series"].values()), default=None)
-            found += [curve] if last == model.training.steps else []
-    return found
