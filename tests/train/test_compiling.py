@@ -50,7 +50,7 @@ def test_what_compiling_lacks_is_told_before(monkeypatch, tmp_path, device, caps
 
 
 def test_a_gpu_gets_cuda_graphs_unless_processes_share_the_training():
-    assert compiling.options(CPU) == {}
+    assert compiling.options(CPU) == {"dynamic": False}
     assert compiling.options(CUDA)["options"]["triton.cudagraphs"] is True
     assert compiling.options(CUDA, processes=2)["options"]["triton.cudagraphs"] is False
 
@@ -123,7 +123,9 @@ def test_what_a_step_needs_is_counted_without_computing():
 
 
 @pytest.mark.slow
-def test_the_cache_is_where_it_is_asked_for(packs, tmp_path, monkeypatch):
+def test_each_patch_size_is_compiled_and_kept_where_it_is_asked_for(packs, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "compiled"))
-    train(MODEL, 2, packs[2], tmp_path / "w.safetensors", tmp_path / "state", _tiny(compile="on"))
+    sizes = _tiny(compile="on", last_patch=16, last_share=0.4)
+    train(MODEL, 2, packs[2], tmp_path / "w.safetensors", tmp_path / "state", sizes)
+    assert "not compiled" not in capsys.readouterr().err
     assert any(files for *_, files in os.walk(tmp_path / "compiled"))

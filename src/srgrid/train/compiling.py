@@ -33,11 +33,13 @@ def compiled(model: nn.Module, config: TrainConfig, team: Team) -> Any:
 def options(device: torch.device, processes: int = 1) -> dict[str, Any]:
     """What torch.compile is told.
 
+    Each patch size is compiled by itself: code for any size is slower, and Inductor fails to make it for some networks.
+
     A step of the 200 blocks makes thousands of launches, more than a CPU issues while a GPU computes. A CUDA graph
     issues them all at once; DistributedDataParallel's hooks do not fit into one.
     """
     if device.type != "cuda":
-        return {}
+        return {"dynamic": False}
     return {"dynamic": False, "options": {"triton.cudagraphs": processes == 1, "combo_kernels": True}}
 
 
