@@ -19,7 +19,8 @@ STATE = "results/tiny/state/rcan-bam-xs_x2"
 pytestmark = [
     pytest.mark.skipif(bool(slurm.lacking()), reason=slurm.lacking()),
     pytest.mark.skipif(
-        not importlib.util.find_spec("snakemake_executor_plugin_slurm"), reason="no snakemake-executor-plugin-slurm"
+        not importlib.util.find_spec("snakemake_executor_plugin_slurm"),
+        reason="no snakemake-executor-plugin-slurm: pip install '.[slurm]'",
     ),
     pytest.mark.timeout(1500),
 ]
