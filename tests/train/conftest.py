@@ -40,7 +40,7 @@ def packs(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def on_a_pretended_card(tmp_path_factory):
-    """Runs a function of traced.py in a process that sees a card which is not there; returns what it prints."""
+    """Runs a script beside this file in a process that sees a card which is not there; returns what it prints."""
     if torch.version.cuda is None:
         pytest.skip("torch is the CPU build")
     if shutil.which("cc") is None:
@@ -51,8 +51,8 @@ def on_a_pretended_card(tmp_path_factory):
     path = os.pathsep.join(filter(None, [str(folder), os.environ.get("LD_LIBRARY_PATH")]))
     variables = os.environ | {"LD_PRELOAD": str(stub), "LD_LIBRARY_PATH": path}
 
-    def run(*words):
-        command = [sys.executable, HERE / "traced.py", *map(str, words)]
+    def run(script, *words):
+        command = [sys.executable, HERE / script, *map(str, words)]
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=500, env=variables)
         assert done.returncode == 0, done.stderr[-3000:]
         return json.loads(done.stdout.splitlines()[-1])

@@ -76,3 +76,36 @@ def test_it_descends_faster_than_adam_where_directions_differ_in_scale():
         return float(loss.detach())
 
     assert end("muon") < end("adam")
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_steps_lie_in_memory_as_the_parameters_do(monkeypatch, layout):
+    """Parameters and steps of one layout are added by one launch; the momentum is made once."""
+    added, made = [], []
+    add, zeros = torch._foreach_add_, torch.zeros_like
+    monkeypatch.setattr(torch, "_foreach_add_", lambda a, b, **k: added.append([*a, *b]) or add(a, b, **k))
+    monkeypatch.setattr(torch, "zeros_like", lambda *a, **k: made.append(1) or zeros(*a, **k))
+    generator = torch.Generator().manual_seed(4)
+    start, gradients = (torch.randn(2, 32, 16, 3, 3, generator=generator) for _ in range(2))
+    weights = [nn.Parameter(part.clone().to(memory_format=layout)) for part in start]
+    muon = Muon(weights, lr=1e-2)
+    for _ in range(3):
+        for part, gradient in zip(weights, gradients, strict=True):
+            part.grad = gradient.clone().to(memory_format=layout)
+        muon.step()
+    assert len(made) == 2
+    assert len(added) == 3
+    assert {part.stride() for step in added for part in step} == {weights[0].stride()}
+    assert all(muon.state[part]["momentum"].stride() == part.stride() for part in weights)
+
+
+def test_the_layout_does_not_change_the_step():
+    generator = torch.Generator().manual_seed(5)
+    start, gradient = (torch.randn(32, 16, 3, 3, generator=generator) for _ in range(2))
+    ends = []
+    for layout in (torch.contiguous_format, torch.channels_last):
+        weights = nn.Parameter(start.clone().to(memory_format=layout))
+        weights.grad = gradient.to(memory_format=layout)
+        Muon([weights], lr=1e-2).step()
+        ends.append(weights.detach())
+    assert torch.equal(*ends)
