@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test verify fuzz lint check lock peers clean
+.PHONY: demo test test-slow verify fuzz lint check lock peers clean
 
 demo: $(READY)
 	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml
@@ -20,7 +20,11 @@ demo: $(READY)
 
 # As many tests side by side as there are cores, each on one thread: PyTorch's on all cores at once are slower.
 test: $(READY)
-	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m 'not slow'
+
+# Those that take minutes each, which CI leaves out.
+test-slow: $(READY)
+	OMP_NUM_THREADS=1 $(BIN)/pytest -m slow --timeout 0
 
 # The committed runs made again: results/sample whole; of results/published, where its images are at hand, a sample.
 verify: $(READY)

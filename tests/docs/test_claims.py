@@ -49,7 +49,9 @@ def test_python_and_make():
     assert "sys.version_info < (3, 11)" in makefile
     assert "--index-url $(TORCH_INDEX) $(TORCH)" in makefile
     assert re.search(r"^demo: .*\n.*\n\t@echo \"The finished card: ", makefile, re.M)
-    assert re.search(r"^test: .*\n\tOMP_NUM_THREADS=1 \$\(BIN\)/pytest -n auto --dist loadfile$", makefile, re.M)
+    assert re.search(
+        r"^test: .*\n\tOMP_NUM_THREADS=1 \$\(BIN\)/pytest -n auto --dist loadfile .*-m 'not slow'$", makefile, re.M
+    )
 
 
 def test_the_full_run_is_what_config_yaml_says():

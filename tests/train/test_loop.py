@@ -325,7 +325,6 @@ def test_tensorboard_gets_the_curves(packs, tmp_path):
     assert len(events.Scalars("psnr")) == 1
 
 
-@pytest.mark.slow
 def test_compiled_bf16_trains_like_eager_fp32(packs, tmp_path):
     config = {"steps": 30, "patch": 16, "log_every": 10, "held_out": 0}
     losses = {}
