@@ -10,7 +10,9 @@ import shlex
 import sys
 from pathlib import Path
 
+from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag, is_flagged
 
 if "SRGRID_MIRROR" in os.environ:
 
@@ -342,6 +344,32 @@ def remake_command():
 
 def card_files():
     return [RUN / name for name in ("grid.csv", "scores.csv", "model_card.md", "model_card.html", "provenance.json")]
+
+
+def kept(output):
+    """An output that other runs read too: `snakemake --delete-all-output` leaves it."""
+    return flag(output, "kept")
+
+
+def sparing(clean):
+    """Snakemake's deletion of outputs, which takes those that are kept for write-protected.
+
+    `protected()` itself would refuse to make them again by newer code, and root may write whatever is protected.
+    """
+
+    async def yes():
+        return True
+
+    async def clean_own(dag, *arguments, **options):
+        for file in (file for job in dag.jobs for file in job.output if is_flagged(file, "kept")):
+            file.protected = yes
+        await clean(dag, *arguments, **options)
+        logger.info(f"{RESOURCES}/ is kept, because other runs may share it; delete it yourself if none does.")
+
+    return clean_own
+
+
+DAG.clean = sparing(DAG.clean)
 
 
 def hold_folder():

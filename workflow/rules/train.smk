@@ -3,7 +3,7 @@ rule pack:
         hr=[hr_dir(name) for name in config["train"]["images"]],
         verified=[verified(name) for name in config["train"]["images"]],
     output:
-        RESOURCES / "pack" / f"{TRAINING_SET}_x{{scale}}.srpack",
+        kept(RESOURCES / "pack" / f"{TRAINING_SET}_x{{scale}}.srpack"),
     log:
         RESOURCES / "logs" / "pack" / f"{TRAINING_SET}_x{{scale}}.log",
     benchmark:
