@@ -52,11 +52,11 @@ def test_a_second_run_does_nothing(finished):
 
 def test_deleting_all_output_leaves_what_other_runs_share(finished, tmp_path):
     copy = shutil.copytree(finished, tmp_path / "run")
-    shared = {path for path in (copy / "resources").rglob("*")}
+    shared = set((copy / "resources").rglob("*"))
     assert {path.suffix for path in shared} >= {".png", ".srpack", ".json"}
     done = run(copy, "--delete-all-output")
     assert done.returncode == 0, done.stderr
-    assert {path for path in (copy / "resources").rglob("*")} == shared
+    assert set((copy / "resources").rglob("*")) == shared
     left = {path.relative_to(copy / "results/tiny").parts[0] for path in (copy / "results").rglob("*.*")}
     assert left == {"logs", "benchmarks", "state"}
     assert not {"fetch", "verify", "lr", "pack"} & set(planned(copy))
