@@ -74,7 +74,8 @@ METRICS = get_metrics(config["metrics"])
 DEGRADATIONS = degradations(config["define_degradations"])
 # Folders of the usual degradation have no name for it.
 TRAINED_ON = "" if config["train"]["degradation"] == "matlab" else f"_{config['train']['degradation']}"
-TRAINING_SET = "+".join(config["train"]["images"]) + TRAINED_ON
+TRAINING_IMAGES = "+".join(config["train"]["images"])
+TRAINING_SET = TRAINING_IMAGES + TRAINED_ON
 COMPUTE = config["compute"]
 MODULES = config["software"]["modules"]
 # Of memory (MB) a job takes: numpy and images; PyTorch, or many images. A retry takes as much again (profiles/slurm).
