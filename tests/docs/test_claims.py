@@ -95,7 +95,7 @@ def test_each_step_of_the_workflow_is_a_command():
     rules = {name for file in files for name in re.findall(r"^rule (\w+):", file.read_text(), re.M)}
     known = set(app.commands) | set(app.commands["data"].commands)  # type: ignore[attr-defined]
     assert len(rules) >= 10
-    assert {name.removesuffix("_run") for name in rules} <= known
+    assert {name.removesuffix("_run").replace("_", "-") for name in rules} <= known
 
 
 def test_the_library_knows_nothing_of_snakemake():

@@ -230,7 +230,7 @@ def check_snakemake(piece: Piece, words: list[str]) -> Any:
 
     with contextlib.chdir(ROOT):
         _, given = parse_args(words)
-    assert given.cores or given.report, f"{piece}: says no --cores"
+    assert given.cores or given.report or given.delete_all_output, f"{piece}: says no --cores"
     for file in given.configfile or []:
         assert (ROOT / file).is_file(), f"{piece}: {file} is taken for a config file; targets go before --configfile"
     unknown = set(given.targets) - rule_names()
