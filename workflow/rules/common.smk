@@ -3,6 +3,7 @@
 import functools
 import gc
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -46,8 +47,9 @@ from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE, COMPUTED
 from srgrid.records import content_digest, file_digest
 
-# What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
+# What is loaded by now stays, and so do the jobs that are planned: the collector would walk them again and again.
 gc.freeze()
+gc.set_threshold(100_000, 50, 1000)
 
 
 def or_stop(function, *arguments, **options):
@@ -137,6 +139,7 @@ def verified(name):
     return RESOURCES / "verified" / f"{name}.json"
 
 
+@functools.cache
 def sr_dir(model, protocol, dataset, scale):
     """Where the SR images that a protocol scores are."""
     if model in config["sr"]:
@@ -156,6 +159,7 @@ def lr_origin(name):
     return dataset(name).lr_of or name
 
 
+@functools.cache
 def weights_file(model, scale):
     """Given weights, or those that this run trains; none for what is computed without a network."""
     if model in COMPUTED:
@@ -345,6 +349,14 @@ def remake_command():
 
 def card_files():
     return [RUN / name for name in ("grid.csv", "scores.csv", "model_card.md", "model_card.html", "provenance.json")]
+
+
+def quicken(rules):
+    """Have the functions of rules tell their parameters at once: Snakemake asks each some ten times for every job."""
+    for rule in rules:
+        resources = (getattr(resource, "_evaluator", None) for resource in rule.resources.values())
+        for function in filter(inspect.isfunction, (*rule.params, *resources)):
+            function.__signature__ = inspect.signature(function)
 
 
 def kept(output):
