@@ -4,8 +4,8 @@
 
 grid: the 657 images of four sets at three scales, one protocol, from `snakemake` to grid.csv, and the seconds of each
 rule in it. plan: a dry run of config/published.yaml. methods: one of a grid of 100 networks. jobs: one of 10,000 jobs.
-Nothing is fetched but from MIRROR, laid out NAME/HR/*. Seconds are those of the clock, CPU seconds those of Snakemake and
-its jobs; memory is that of the largest process.
+Images come from MIRROR alone, laid out NAME/HR/*. Seconds are those of the clock, CPU seconds those of Snakemake and its
+jobs; memory is that of the largest process.
 """
 
 import argparse
@@ -81,7 +81,7 @@ def grid(folder: Path, mirror: Path, cores: int) -> None:
     spent = snakemake(folder, mirror, "scores", "--cores", str(cores), "--configfile", str(config))
     with (folder / "results/grid/scores.csv").open(newline="") as file:
         images = sum(1 for _ in csv.DictReader(file))
-    print(f"bicubic grid, {images} images, {cores} cores {spent}")
+    print(f"bicubic grid, {images} images, {cores} cores {spent}", flush=True)
     parts = defaultdict(list)
     for place in ("results/grid", "resources"):
         for file in (folder / place / "benchmarks").rglob("*.tsv"):
@@ -113,7 +113,7 @@ def main() -> None:
         }
         for name in (name for name in plans if name in options.only):
             jobs, spent = planned(folder, mirror, plans[name]())
-            print(f"{name}: a dry run of {jobs} jobs {spent}")
+            print(f"{name}: a dry run of {jobs} jobs {spent}", flush=True)
 
 
 if __name__ == "__main__":
