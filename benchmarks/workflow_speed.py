@@ -4,8 +4,8 @@
 
 grid: the 657 images of four sets at three scales, one protocol, from `snakemake` to grid.csv, and the seconds of each
 rule in it. plan: a dry run of config/published.yaml. methods: one of a grid of 100 networks. jobs: one of 10,000 jobs.
-Images come from MIRROR alone, laid out NAME/HR/*. Seconds are those of the clock, CPU seconds those of Snakemake and its
-jobs; memory is that of the largest process.
+Images come from MIRROR alone, laid out NAME/HR/*. Seconds are those of the clock, CPU seconds those of Snakemake and
+its jobs; memory is that of the largest process.
 """
 
 import argparse
