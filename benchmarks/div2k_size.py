@@ -4,8 +4,8 @@
 
 Makes an archive of the stand-in (noise on gradients, which packs as photographs do), serves it, fetches and verifies
 it, makes LR images, the shared HR file and a pack for each scale, and trains a few steps at the first scale: killed
-once a checkpoint is there, and resumed. Prints seconds, CPU seconds and MB of memory of each command, and the most GB that
-FOLDER held meanwhile and holds afterwards. 800 images need 40 GB in FOLDER, which must be empty.
+once a checkpoint is there, and resumed. Prints seconds, CPU seconds and MB of memory of each command, and the most GB
+that FOLDER held meanwhile and holds afterwards. 800 images need 40 GB in FOLDER, which must be empty.
 """
 
 import argparse
