@@ -106,13 +106,15 @@ def main() -> None:
         folder.mkdir(parents=True, exist_ok=True)
         if "grid" in options.only:
             grid(folder, mirror, options.cores)
+        empty = folder / "planned"
+        empty.mkdir(exist_ok=True)
         plans = {
             "plan": lambda: ROOT / "config/published.yaml",
             "methods": lambda: written(folder, "100.yaml", networks(100)),
             "jobs": lambda: written(folder, "253.yaml", networks(253)),
         }
         for name in (name for name in plans if name in options.only):
-            jobs, spent = planned(folder, mirror, plans[name]())
+            jobs, spent = planned(empty, mirror, plans[name]())
             print(f"{name}: a dry run of {jobs} jobs {spent}", flush=True)
 
 
