@@ -5,7 +5,7 @@
 Makes an archive of the stand-in (noise on gradients, which packs as photographs do), serves it, fetches and verifies
 it, makes LR images, the shared HR file and a pack for each scale, and trains a few steps at the first scale: killed
 once a checkpoint is there, and resumed. Prints seconds, CPU seconds and MB of memory of each command, and the most GB
-that FOLDER held meanwhile and holds afterwards. 800 images need 40 GB in FOLDER, which must be empty.
+that FOLDER held meanwhile and holds afterwards. 800 images need 24 GB in FOLDER, which must be empty.
 """
 
 import argparse
@@ -155,7 +155,7 @@ def main() -> None:
     if folder.exists() and any(folder.iterdir()):
         parser.error(f"{folder}: is not empty; give another folder")
     folder.mkdir(parents=True, exist_ok=True)
-    needed, free = options.images * 50e6, shutil.disk_usage(folder).free
+    needed, free = options.images * 30e6, shutil.disk_usage(folder).free
     if needed > free:
         parser.error(f"{folder}: {free / 1e9:.0f} GB are free and {needed / 1e9:.0f} needed; lower --images")
     prepare(folder, options.images, options.scales)

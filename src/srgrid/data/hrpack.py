@@ -44,11 +44,12 @@ class HrEntry:
 class HrPack:
     """An open file of HR images: a read-only memory map of its samples, and where each image lies in it."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any], entries: list[HrEntry], samples: Array) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], entries: list[HrEntry], start: int) -> None:
         self.path = path
         self.digest = str(manifest["sha256"])
         self.entries = entries
-        self.samples = samples
+        self._start = start
+        self.samples = packfile.map_samples(path, start, int(manifest["bytes"]), _WHAT)
 
     @classmethod
     def open(cls, path: Path) -> HrPack:
@@ -57,20 +58,20 @@ class HrPack:
         entries = _entries(manifest)
         if entries is None:
             raise packfile.damaged(path, _WHAT)
-        return cls(path, manifest, entries, packfile.map_samples(path, start, int(manifest["bytes"]), _WHAT))
-
-    def image(self, index: int) -> Array:
-        """Image `index` as a view, height x width x 3."""
-        entry = self.entries[index]
-        return self.samples[entry.offset : entry.offset + entry.size].reshape(entry.height, entry.width, 3)
+        return cls(path, manifest, entries, start)
 
     def images(self) -> Iterator[tuple[str, Array]]:
-        """Name and samples of every image. Raises SrgridError at the end if any sample is not as it was packed."""
+        """Name and samples of every image. Raises SrgridError at the end if any sample is not as it was packed.
+
+        They are read, not mapped: a map of the whole file would count as this process's memory.
+        """
         digest = hashlib.sha256()
-        for index, entry in enumerate(self.entries):
-            image = self.image(index)
-            digest.update(image.data)
-            yield entry.name, image
+        with self.path.open("rb") as file:
+            file.seek(self._start)
+            for entry in self.entries:
+                image = np.fromfile(file, np.uint8, entry.size).reshape(entry.height, entry.width, 3)
+                digest.update(image.data)
+                yield entry.name, image
         if digest.hexdigest() != self.digest:
             raise SrgridError(f"{self.path}: damaged {_WHAT} (wrong digest); delete it and pack it again")
 
