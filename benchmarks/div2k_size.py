@@ -1,6 +1,6 @@
 """What a training set of DIV2K's size takes: a stand-in of 800 made images of 2040 x 1356, from a host on this machine.
 
-    python benchmarks/div2k_size.py FOLDER [--images 800] [--model rcan-bam] [--steps 5] [--scales 2 3 4]
+    python benchmarks/div2k_size.py FOLDER [--images 800] [--model rcan-bam] [--steps 5] [--scales 2 3 4] [--batch 64]
 
 Makes an archive of the stand-in (noise on gradients, which packs as photographs do), serves it, fetches and verifies
 it, makes LR images, the shared HR file and a pack for each scale, and trains a few steps at the first scale: killed
@@ -130,10 +130,10 @@ def prepare(folder: Path, count: int, scales: list[int]) -> None:
         measure(folder, f"pack x{scale}", "pack", folder / f"{NAME}.srhr", "--scale", scale, "--out", out)
 
 
-def train(folder: Path, model: str, scale: int, steps: int) -> None:
+def train(folder: Path, model: str, scale: int, steps: int, batch: int) -> None:
     """A training that is killed at its first checkpoint, and goes on."""
     state = folder / "state"
-    settings = json.dumps({"steps": steps, "checkpoint_every": 1, "log_every": 1})
+    settings = json.dumps({"steps": steps, "batch": batch, "checkpoint_every": 1, "log_every": 1})
     words = ["train", "--model", model, "--scale", scale, "--pack", folder / f"{NAME}_x{scale}.srpack"]
     words += ["--out", folder / f"{model}_x{scale}.safetensors", "--state", state]
     words += ["--recipe", "full", "--settings", settings, "--device", "cpu"]
@@ -150,6 +150,7 @@ def main() -> None:
     parser.add_argument("--model", default="rcan-bam")
     parser.add_argument("--steps", type=int, default=5)
     parser.add_argument("--scales", type=int, nargs="+", default=[2, 3, 4])
+    parser.add_argument("--batch", type=int, default=64, help="recipe `full` has 64")
     options = parser.parse_args()
     folder = options.folder.resolve()
     if folder.exists() and any(folder.iterdir()):
@@ -159,7 +160,7 @@ def main() -> None:
     if needed > free:
         parser.error(f"{folder}: {free / 1e9:.0f} GB are free and {needed / 1e9:.0f} needed; lower --images")
     prepare(folder, options.images, options.scales)
-    train(folder, options.model, options.scales[0], options.steps)
+    train(folder, options.model, options.scales[0], options.steps, options.batch)
 
 
 if __name__ == "__main__":
