@@ -29,26 +29,26 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-HEIGHT, WIDTH = 1356, 2040
 NAME = "standin"
 
 
-def stand_in(number: int) -> bytes:
-    """A PNG of 4 to 5 MB, another for each number."""
+def stand_in(size: tuple[int, int], number: int) -> bytes:
+    """A PNG, another for each number; of 2040 x 1356 pixels about 5 MB."""
     rng = np.random.default_rng(number)
-    rows, columns = np.mgrid[:HEIGHT, :WIDTH]
+    width, height = size
+    rows, columns = np.mgrid[:height, :width]
     waves = [np.sin(rows / rng.uniform(40, 400) + columns / rng.uniform(40, 400)) for _ in range(3)]
-    image = 120 + 80 * np.stack(waves, axis=2) + rng.integers(0, 10, (HEIGHT, WIDTH, 3))
+    image = 120 + 80 * np.stack(waves, axis=2) + rng.integers(0, 10, (height, width, 3))
     content = io.BytesIO()
     Image.fromarray(image.clip(0, 255).astype(np.uint8)).save(content, "png", compress_level=1)
     return content.getvalue()
 
 
-def make_archive(file: Path, count: int) -> None:
+def make_archive(file: Path, count: int, size: tuple[int, int]) -> None:
     with zipfile.ZipFile(file, "w") as archive, ThreadPoolExecutor(2) as pool:
         for start in range(0, count, 8):  # few are held at once
             numbers = range(start + 1, min(start + 8, count) + 1)
-            for number, content in zip(numbers, pool.map(stand_in, numbers), strict=True):
+            for number, content in zip(numbers, pool.map(functools.partial(stand_in, size), numbers), strict=True):
                 archive.writestr(f"{NAME}/{number:04}.png", content)
 
 
@@ -103,17 +103,18 @@ def measure(folder: Path, label: str, *words: object, until: Callable[[], bool] 
     print(f"{label:24} {seconds:8.1f} s {cpu:8.1f} s CPU {memory:7.0f} MB {gigabytes}", flush=True)
 
 
-def prepare(folder: Path, count: int, scales: list[int]) -> None:
+def prepare(folder: Path, count: int, size: tuple[int, int], scales: list[int]) -> None:
     """From the archive to packs."""
     (folder / "host").mkdir(parents=True)
     started = time.monotonic()
     # In a process of its own: the memory of a command is told as at least that of the process which starts it.
-    maker = multiprocessing.get_context("spawn").Process(target=make_archive, args=(folder / f"host/{NAME}.zip", count))
+    made = (folder / f"host/{NAME}.zip", count, size)
+    maker = multiprocessing.get_context("spawn").Process(target=make_archive, args=made)
     maker.start()
     maker.join()
     if maker.exitcode:
         sys.exit("the archive could not be made")
-    print(f"{count} images of {WIDTH} x {HEIGHT} made in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"{count} images of {size[0]} x {size[1]} made in {time.monotonic() - started:.0f} s", flush=True)
     url = f"{serve(folder / 'host')}/{NAME}.zip"
     source = {"kind": "archive", "host": "this machine", "url": url, "members": [f"{NAME}/*.png"]}
     names = {"format": "{:04d}", "first": 1}
@@ -147,8 +148,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, help="an empty folder, or none yet; it stays")
     parser.add_argument("--images", type=int, default=800)
+    parser.add_argument("--size", type=int, nargs=2, default=(2040, 1356), help="width and height")
     parser.add_argument("--model", default="rcan-bam")
-    parser.add_argument("--steps", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=5, help="0: trains nothing")
     parser.add_argument("--scales", type=int, nargs="+", default=[2, 3, 4])
     parser.add_argument("--batch", type=int, default=64, help="recipe `full` has 64")
     options = parser.parse_args()
@@ -159,8 +161,9 @@ def main() -> None:
     needed, free = options.images * 30e6, shutil.disk_usage(folder).free
     if needed > free:
         parser.error(f"{folder}: {free / 1e9:.0f} GB are free and {needed / 1e9:.0f} needed; lower --images")
-    prepare(folder, options.images, options.scales)
-    train(folder, options.model, options.scales[0], options.steps, options.batch)
+    prepare(folder, options.images, tuple(options.size), options.scales)
+    if options.steps:
+        train(folder, options.model, options.scales[0], options.steps, options.batch)
 
 
 if __name__ == "__main__":
