@@ -10,9 +10,17 @@ import pytest
 from skimage import data
 
 from srgrid import images
+from srgrid.data.hrpack import pack_hr
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
 from srgrid.resize import imresize
+
+# By which weights and state folders know the training set below: those of the first version.
+DIGESTS = {
+    2: "c1cfd9d7a121bf9be68e8c7a1b7d24d1321268c663103e8c4b991c2119034e59",
+    3: "a03e7a5a9da6aeb4eef471c91b1d30946c497b6db45d910cfb9215f07b1bc988",
+    4: "2be627642aa677ef2e1af38f30be46530e1a371e8eceecb839571b8f7256b50c",
+}
 
 
 @pytest.fixture
@@ -34,7 +42,57 @@ def test_a_pack_holds_every_image_and_its_exact_lr(folders, tmp_path, scale):
         height, width = (n // scale * scale for n in original.shape[:2])
         np.testing.assert_array_equal(hr, colour[:height, :width])
         np.testing.assert_array_equal(lr, imresize(np.ascontiguousarray(hr), 1 / scale))
-    assert not opened.samples.flags.writeable
+    assert not opened.maps[0].flags.writeable
+    assert opened.digest == DIGESTS[scale]
+
+
+@pytest.fixture
+def shared(folders, tmp_path):
+    """A file of HR images in a folder of its own."""
+    pack_hr(folders, tmp_path / "packs" / "set.srhr")
+    return tmp_path / "packs" / "set.srhr"
+
+
+@pytest.mark.parametrize("scale", [2, 3, 4])
+def test_packs_of_all_scales_share_their_hr_images(folders, tmp_path, shared, scale):
+    """The same training set as that of a pack with HR in it, by digest and pixels, wherever the two are put."""
+    pack(folders, scale, tmp_path / "whole.srpack")
+    pack([shared], scale, shared.with_name("lr.srpack"))
+    assert shared.with_name("lr.srpack").stat().st_size < (tmp_path / "whole.srpack").stat().st_size / 3
+    shared.parent.rename(tmp_path / "moved")
+    whole, opened = Pack.open(tmp_path / "whole.srpack"), Pack.open(tmp_path / "moved" / "lr.srpack")
+    assert opened.digest == whole.digest == DIGESTS[scale]
+    assert opened.degradation == whole.degradation
+    for (name, hr, lr), (name2, hr2, lr2) in zip(whole.pairs(), opened.pairs(), strict=True):
+        assert name == name2
+        np.testing.assert_array_equal(hr, hr2)
+        np.testing.assert_array_equal(lr, lr2)
+    assert not opened.hr(0).flags.writeable
+
+
+def test_a_shared_hr_file_that_is_lost_damaged_or_another_is_refused(folders, tmp_path, shared):
+    file, whole = shared.with_name("x2.srpack"), shared.read_bytes()
+    pack([shared], 2, file)
+    cases = {
+        r"set\.srhr: torn file of HR images": whole[:-1],
+        r"set\.srhr: torn file of HR images \(wrong digest of its head\)": whole[:60] + b"x" + whole[61:],
+        r"set\.srhr: damaged training pack \(wrong digest\)": whole[:-10] + bytes([whole[-10] ^ 1]) + whole[-9:],
+        r"set\.srhr: not a file of HR images": file.read_bytes(),
+    }
+    for message, content in cases.items():
+        shared.write_bytes(content)
+        with pytest.raises(SrgridError, match=message):
+            Pack.open(file)
+    shared.write_bytes(whole[:-10] + bytes([whole[-10] ^ 1]) + whole[-9:])
+    with pytest.raises(SrgridError, match=r"set\.srhr: damaged file of HR images"):
+        pack([shared], 3, shared.with_name("x3.srpack"))
+    pack_hr(folders[:1], shared)
+    with pytest.raises(SrgridError, match=r"x2\.srpack: was made from other images than .*set\.srhr holds"):
+        Pack.open(file)
+    shared.unlink()
+    with pytest.raises(SrgridError, match=r"set\.srhr: no readable file of HR images"):
+        Pack.open(file)
+    assert sorted(p.name for p in shared.parent.iterdir()) == ["x2.srpack"]
 
 
 def test_the_same_images_give_the_same_bytes_and_nothing_else_is_left(folders, tmp_path):

@@ -241,7 +241,7 @@ def check_snakemake(piece: Piece, words: list[str]) -> Any:
 
     with contextlib.chdir(ROOT), tempfile.TemporaryDirectory() as folder:
         _, given = parse_args([without_executor(word, Path(folder)) for word in words])
-    assert given.cores or given.report, f"{piece}: says no --cores"
+    assert given.cores or given.report or given.delete_all_output, f"{piece}: says no --cores"
     for file in given.configfile or []:
         assert (ROOT / file).is_file(), f"{piece}: {file} is taken for a config file; targets go before --configfile"
     unknown = set(given.targets) - rule_names()

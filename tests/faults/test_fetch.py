@@ -188,6 +188,27 @@ def test_a_good_host(host: Host, bench: Any, originals: Any, tmp_path: Path, kno
     assert len(host.seen) == 1, "the second time the archive is in the cache"
 
 
+@pytest.mark.parametrize("digests_known", [True, False])
+def test_an_unpacked_image_goes_as_soon_as_it_is_taken(
+    bench: Any, originals: Any, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, digests_known: bool
+) -> None:
+    """So a fetch takes the room of the archive and of the set, not of the set twice: of DIV2K 3.5 GB less."""
+    held, write = [], images.write
+
+    def watch(path: Path, image: np.ndarray) -> None:
+        write(path, image)
+        held.append(len(list(cache.rglob("scratch/**/*.png"))) + len(list(tmp_path.rglob("new/*.png"))))
+
+    sets = bench(("/good.tar.gz", True))
+    if not digests_known:
+        del sets["Photos"]["digests"]
+    monkeypatch.setattr("srgrid.data.take.images.write", watch)
+    fetch("Photos", tmp_path / "out", extra=sets, threads=1)
+    assert held == [len(originals) + 1] * len(originals)
+    assert_fetched(tmp_path / "out", originals)
+    assert_nothing_left(tmp_path / "other", cache)
+
+
 @pytest.mark.parametrize("known", [True, False])
 @pytest.mark.parametrize("fault", ["truncate", "stall", "drop"])
 def test_a_broken_download_goes_on_where_it_stopped(

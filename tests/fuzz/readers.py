@@ -28,6 +28,7 @@ from skimage import data as photographs
 from srgrid import config, files, images, metrics, protocols, provenance, records, scoring
 from srgrid.cost import Cost, Priced
 from srgrid.data import archive, digests, registry, verify
+from srgrid.data.hrpack import pack_hr
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
 from srgrid.models import Network, describe, load
@@ -208,6 +209,14 @@ def training_set(room: Path) -> list[Path]:
     return [room / "x2.srpack"]
 
 
+def sharing_set(room: Path) -> list[Path]:
+    """A pack, and the HR file that it shares."""
+    training_set(room)
+    pack_hr([room / "Set/HR"], room / "set.srhr")
+    pack([room / "set.srhr"], 2, room / "x2.srpack")
+    return [room / "x2.srpack", room / "set.srhr"]
+
+
 def open_pack(file: Path) -> str:
     """What a training takes from a pack; equal only if every pixel and name is."""
     opened = Pack.open(file)
@@ -215,6 +224,10 @@ def open_pack(file: Path) -> str:
     for name, hr, lr in opened.pairs():
         seen.update(repr((name, hr.shape, lr.shape)).encode() + hr.tobytes() + lr.tobytes())
     return seen.hexdigest()
+
+
+def open_sharing(file: Path) -> str:
+    return open_pack(file.with_name("x2.srpack"))
 
 
 def training_state(room: Path) -> list[Path]:
@@ -516,6 +529,8 @@ READERS = [
     Reader("hub folder", hub_folder, JSON, lambda file: load(str(file.parent), 2), ("model",), count=40),
     Reader("pack", training_set, BYTES, open_pack, same=True, count=200),
     Reader("pack with a right digest", training_set, (SRPACK,), open_pack, count=80),
+    Reader("pack that shares HR", sharing_set, BYTES, open_sharing, same=True, count=100),
+    Reader("pack that shares HR, with a right digest", sharing_set, (SRPACK,), open_sharing, count=80),
     Reader("training checkpoint", training_state, BYTES, read_checkpoint, same=True, count=150),
     Reader("training identity", identity, JSON, claim, count=80),
     Reader("training log", training_log, (*TEXT, mutate.json_tree), read_log, count=100),

@@ -24,6 +24,7 @@ from skimage import data
 import srgrid.models
 from srgrid import images
 from srgrid.cli import app
+from srgrid.data.hrpack import pack_hr
 from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
@@ -792,6 +793,46 @@ def test_every_byte_of_a_pack_is_covered_by_a_digest(packed, tmp_path):
     file.write_bytes(b"SRPACK1\n" + whole[8:])
     with pytest.raises(SrgridError, match="of an earlier version; delete it and pack it again"):
         Pack.open(file)
+
+
+def test_a_pack_trusts_no_word_of_the_hr_file_that_it_shares(tmp_path):
+    """Another name, size or place of an image is refused, though both heads have their digests."""
+    images.write(tmp_path / "Set/HR/a.png", np.zeros((9, 8, 3), np.uint8))
+    images.write(tmp_path / "Set/HR/b.png", np.ones((7, 9, 3), np.uint8))
+    pack_hr([tmp_path / "Set/HR"], tmp_path / "set.srhr")
+    pack([tmp_path / "set.srhr"], 2, tmp_path / "x.srpack")
+    changes = {
+        "x.srpack": [
+            lambda m: m.pop("hr"),
+            lambda m: m.update(hr={"file": 3, "sha256": ""}),
+            lambda m: m["hr"].update(file="a\0b"),
+            lambda m: m["images"][0].update(name="b"),
+            lambda m: m["images"][0].update(height=5),
+            lambda m: m["images"][1].update(lr_offset=0),
+            lambda m: m["images"][1].update(hr_offset=0),
+            lambda m: m["images"].pop(),
+        ],
+        "set.srhr": [
+            lambda m: m["images"][0].update(name="Set/b"),
+            lambda m: m["images"][0].update(height=8),
+            lambda m: m["images"][1].update(offset=0),
+            lambda m: m.update(bytes="1"),
+            lambda m: m["images"].pop(),
+        ],
+    }
+    for name, ways in changes.items():
+        whole = (tmp_path / name).read_bytes()
+        (length,) = struct.unpack("<Q", whole[8:16])
+        for change in ways:
+            manifest = json.loads(whole[48 : 48 + length])
+            change(manifest)
+            text = json.dumps(manifest).encode()
+            head = whole[:8] + struct.pack("<Q", len(text)) + hashlib.sha256(text).digest() + text
+            (tmp_path / name).write_bytes(head + whole[48 + length :])
+            with pytest.raises(SrgridError, match=r"x\.srpack: "):
+                Pack.open(tmp_path / "x.srpack")
+        (tmp_path / name).write_bytes(whole)
+    Pack.open(tmp_path / "x.srpack")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from srgrid.data.pack import Pack
+from srgrid.data.hrpack import pack_hr
+from srgrid.data.pack import Pack, pack
 from srgrid.errors import SrgridError
 from srgrid.resize import imresize
 from srgrid.train import recipe
@@ -56,6 +57,21 @@ def test_every_source_gives_the_same_numbers(packs, make):
                 assert torch.equal(a, b)
                 assert b.is_contiguous(memory_format=torch.channels_last)
     assert 0 <= float(a.min()) < float(a.max()) <= 1
+
+
+@pytest.mark.parametrize("scale", [3, 4])
+def test_a_shared_hr_file_gives_the_same_numbers(packs, tmp_path, scale):
+    pack_hr([packs[scale].parent / "HR"], tmp_path / "set.srhr")
+    pack([tmp_path / "set.srhr"], scale, tmp_path / "lr.srpack")
+    whole, planner = _planner(packs[scale])
+    shared, same = _planner(tmp_path / "lr.srpack")
+    assert any(shared.hr(i).strides != whole.hr(i).strides for i in range(len(whole))), "no HR image was cropped"
+    for step in (0, 1, 7):
+        expected = Mapped(whole, planner, slice(None))(step, 16)
+        for other in (Mapped(shared, same, slice(None)), Resident(shared, same, slice(None), CPU)):
+            for a, b in zip(expected, other(step, 16), strict=True):
+                assert torch.equal(a, b)
+                assert b.is_contiguous(memory_format=torch.channels_last)
 
 
 def test_every_position_is_equally_likely(packs):

@@ -140,3 +140,23 @@ def test_the_reference_run_reproduces_the_cards_bicubic_column():
         rows = [r for r in csv.DictReader(file) if "card" in r["source"] and r["method"] == "bicubic"]
     assert len(rows) == 11
     assert {row["verdict"] for row in rows} == {"reproduced"}
+
+
+def test_the_published_run_is_planned_in_little(tmp_path):
+    """By benchmarks/workflow_speed.py, whose other parts take minutes; docs/scaling.md has what they gave."""
+    words = [
+        ROOT / "benchmarks/workflow_speed.py",
+        "--mirror",
+        tmp_path,
+        "--folder",
+        tmp_path / "room",
+        "--only",
+        "plan",
+    ]
+    done = subprocess.run([sys.executable, *words], check=False, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = re.fullmatch(r"plan: a dry run of (\d+) jobs +[\d.]+ s +([\d.]+) s CPU +(\d+) MB\n", done.stdout)
+    jobs, cpu, megabytes = map(float, found.groups())
+    assert jobs <= 211
+    assert cpu < 20
+    assert megabytes < 200

@@ -55,14 +55,21 @@ def torn_weights(folder):
     (folder / "results/tiny/weights/rcan-bam-xs_x2.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0{}")
 
 
-def other_weights(folder):
-    """Change a byte under the old date."""
-    weights = folder / "results/tiny/weights/rcan-bam-xs_x2.safetensors"
-    content = bytearray(weights.read_bytes())
+def change_last_byte(file):
+    """Under the old date."""
+    content = bytearray(file.read_bytes())
     content[-1] ^= 1
-    then = weights.stat()
-    weights.write_bytes(content)
-    os.utime(weights, ns=(then.st_atime_ns, then.st_mtime_ns))
+    then = file.stat()
+    file.write_bytes(content)
+    os.utime(file, ns=(then.st_atime_ns, then.st_mtime_ns))
+
+
+def other_weights(folder):
+    change_last_byte(folder / "results/tiny/weights/rcan-bam-xs_x2.safetensors")
+
+
+def torn_hr(folder):
+    change_last_byte(folder / "resources/pack/sample-train.srhr")
 
 
 def torn_images(folder):
@@ -109,7 +116,8 @@ FAULTS = {
     "fetch": (wrong_mirror, {}, "does not hold the benchmark's"),
     "verify": (unverified, {}, "not fit for a benchmark run"),
     "lr": (lambda f: darken(an_image(f / "resources/HR/sample")), {}, "other pixels"),
-    "pack": (lambda f: darken(an_image(f / "resources/HR/sample-train")), {}, "other pixels"),
+    "pack_hr": (lambda f: darken(an_image(f / "resources/HR/sample-train")), {}, "other pixels"),
+    "pack": (torn_hr, {}, "sample-train.srhr: damaged file of HR images"),
     "train": (lambda f: None, {"train": {"settings": {"patch": 4000}}}, "lower the patch"),
     "upscale": (torn_weights, {}, "rcan-bam-xs_x2.safetensors"),
     "upscale_float": (torn_weights, {}, "rcan-bam-xs_x2.safetensors"),

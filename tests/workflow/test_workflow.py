@@ -50,6 +50,18 @@ def test_a_second_run_does_nothing(finished):
     assert planned(finished) == {}
 
 
+def test_deleting_all_output_leaves_what_other_runs_share(finished, tmp_path):
+    copy = shutil.copytree(finished, tmp_path / "run")
+    shared = set((copy / "resources").rglob("*"))
+    assert {path.suffix for path in shared} >= {".png", ".srpack", ".json"}
+    done = run(copy, "--delete-all-output")
+    assert done.returncode == 0, done.stderr
+    assert set((copy / "resources").rglob("*")) == shared
+    left = {path.relative_to(copy / "results/tiny").parts[0] for path in (copy / "results").rglob("*.*")}
+    assert left == {"logs", "benchmarks", "state"}
+    assert not {"fetch", "verify", "lr", "pack"} & set(planned(copy))
+
+
 def test_snakemakes_report_holds_grid_figures_and_card(finished, tmp_path):
     done = run(finished, "--report", str(tmp_path / "report.zip"))
     assert done.returncode == 0, done.stdout + done.stderr

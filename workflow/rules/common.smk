@@ -3,6 +3,7 @@
 import functools
 import gc
 import hashlib
+import inspect
 import json
 import os
 import re
@@ -10,7 +11,9 @@ import shlex
 import sys
 from pathlib import Path
 
+from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
+from snakemake.io import flag, is_flagged
 
 if "SRGRID_MIRROR" in os.environ:
 
@@ -44,8 +47,9 @@ from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE, COMPUTED
 from srgrid.records import content_digest, file_digest
 
-# What is loaded by now stays: the collector would walk it again and again while hundreds of jobs are planned.
+# What is loaded by now stays, and so do the jobs that are planned: the collector would walk them again and again.
 gc.freeze()
+gc.set_threshold(100_000, 50, 1000)
 
 
 def or_stop(function, *arguments, **options):
@@ -72,7 +76,8 @@ METRICS = get_metrics(config["metrics"])
 DEGRADATIONS = degradations(config["define_degradations"])
 # Folders of the usual degradation have no name for it.
 TRAINED_ON = "" if config["train"]["degradation"] == "matlab" else f"_{config['train']['degradation']}"
-TRAINING_SET = "+".join(config["train"]["images"]) + TRAINED_ON
+TRAINING_IMAGES = "+".join(config["train"]["images"])
+TRAINING_SET = TRAINING_IMAGES + TRAINED_ON
 COMPUTE = config["compute"]
 MODULES = config["software"]["modules"]
 # Of memory (MB) a job takes: numpy and images; PyTorch, or many images. A retry takes as much again (profiles/slurm).
@@ -134,6 +139,7 @@ def verified(name):
     return RESOURCES / "verified" / f"{name}.json"
 
 
+@functools.cache
 def sr_dir(model, protocol, dataset, scale):
     """Where the SR images that a protocol scores are."""
     if model in config["sr"]:
@@ -153,6 +159,7 @@ def lr_origin(name):
     return dataset(name).lr_of or name
 
 
+@functools.cache
 def weights_file(model, scale):
     """Given weights, or those that this run trains; none for what is computed without a network."""
     if model in COMPUTED:
@@ -342,6 +349,40 @@ def remake_command():
 
 def card_files():
     return [RUN / name for name in ("grid.csv", "scores.csv", "model_card.md", "model_card.html", "provenance.json")]
+
+
+def quicken(rules):
+    """Have the functions of rules tell their parameters at once: Snakemake asks each some ten times for every job."""
+    for rule in rules:
+        resources = (getattr(resource, "_evaluator", None) for resource in rule.resources.values())
+        for function in filter(inspect.isfunction, (*rule.params, *resources)):
+            function.__signature__ = inspect.signature(function)
+
+
+def kept(output):
+    """An output that other runs read too: `snakemake --delete-all-output` leaves it."""
+    return flag(output, "kept")
+
+
+def sparing(clean):
+    """Snakemake's deletion of outputs, which takes those that are kept for write-protected.
+
+    `protected()` itself would refuse to make them again by newer code, and root may write whatever is protected.
+    """
+
+    async def yes():
+        return True
+
+    async def clean_own(dag, *arguments, **options):
+        for file in (file for job in dag.jobs for file in job.output if is_flagged(file, "kept")):
+            file.protected = yes
+        await clean(dag, *arguments, **options)
+        logger.info(f"{RESOURCES}/ is kept, because other runs may share it; delete it yourself if none does.")
+
+    return clean_own
+
+
+DAG.clean = sparing(DAG.clean)
 
 
 def hold_folder():

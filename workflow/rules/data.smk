@@ -1,6 +1,6 @@
 rule fetch:
     output:
-        directory(RESOURCES / "HR" / "{dataset}"),
+        kept(directory(RESOURCES / "HR" / "{dataset}")),
     log:
         RESOURCES / "logs" / "fetch" / "{dataset}.log",
     benchmark:
@@ -27,7 +27,7 @@ rule verify:
     input:
         rules.fetch.output,
     output:
-        verified("{dataset}"),
+        kept(verified("{dataset}")),
     log:
         RESOURCES / "logs" / "verify" / "{dataset}.log",
     benchmark:

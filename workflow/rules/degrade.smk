@@ -3,7 +3,7 @@ rule lr:
         hr=lambda w: hr_dir(lr_origin(w.dataset)),
         verified=lambda w: verified(lr_origin(w.dataset)),
     output:
-        directory(RESOURCES / "LR" / "{degradation}" / "{dataset}" / "x{scale}"),
+        kept(directory(RESOURCES / "LR" / "{degradation}" / "{dataset}" / "x{scale}")),
     log:
         RESOURCES / "logs" / "lr" / "{degradation}_{dataset}_x{scale}.log",
     benchmark:

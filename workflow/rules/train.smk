@@ -1,9 +1,34 @@
-rule pack:
+# Decoded once for all scales.
+rule pack_hr:
     input:
         hr=[hr_dir(name) for name in config["train"]["images"]],
         verified=[verified(name) for name in config["train"]["images"]],
     output:
-        RESOURCES / "pack" / f"{TRAINING_SET}_x{{scale}}.srpack",
+        kept(RESOURCES / "pack" / f"{TRAINING_IMAGES}.srhr"),
+    log:
+        RESOURCES / "logs" / "pack_hr" / f"{TRAINING_IMAGES}.log",
+    benchmark:
+        RESOURCES / "benchmarks" / "pack_hr" / f"{TRAINING_IMAGES}.tsv"
+    conda:
+        "../../envs/data.yaml"
+    envmodules:
+        *MODULES,
+    threads: 1
+    resources:
+        mem_mb=lambda w, attempt: PLAIN * attempt,
+        runtime=60,
+    params:
+        srgrid=program,
+        code=code("data.hrpack"),
+    shell:
+        "{params.srgrid} pack-hr {input.hr} --out {output} 2>&1 | tee {log}"
+
+
+rule pack:
+    input:
+        rules.pack_hr.output,
+    output:
+        kept(RESOURCES / "pack" / f"{TRAINING_SET}_x{{scale}}.srpack"),
     log:
         RESOURCES / "logs" / "pack" / f"{TRAINING_SET}_x{{scale}}.log",
     benchmark:
@@ -22,7 +47,7 @@ rule pack:
         degradation=config["train"]["degradation"],
         define=lambda w: own_degradation(config["train"]["degradation"]),
     shell:
-        "{params.srgrid} pack {input.hr} --scale {wildcards.scale} --out {output} --degradation {params.degradation}"
+        "{params.srgrid} pack {input} --scale {wildcards.scale} --out {output} --degradation {params.degradation}"
         " --define {params.define:q} 2>&1 | tee {log}"
 
 
@@ -30,6 +55,7 @@ rule pack:
 rule train:
     input:
         pack=rules.pack.output,
+        hr=rules.pack_hr.output,
         init=warm_start,
     output:
         weights=RUN / "weights" / "{model}_x{scale}.safetensors",

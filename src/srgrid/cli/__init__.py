@@ -39,7 +39,8 @@ def app() -> None:
 
 for _command in (
     *(bench.bench, check.check, scores.compare, workflow.workflow),
-    *(data.data, images.lr, images.upscale, images.sr, training.pack, training.train, cost.cost),
+    *(data.data, images.lr, images.upscale, images.sr, cost.cost),
+    *(training.pack_hr, training.pack, training.train),
     *(scores.score, scores.cells, scores.grid, scores.audit, report.figure, report.provenance, report.card),
     *(verify.verify, verify.why, verify.crate),
 ):

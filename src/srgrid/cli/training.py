@@ -13,14 +13,32 @@ from srgrid.train.recipes import TrainConfig
 from srgrid.train.recipes import recipe as named
 
 
-@click.command(epilog=example("srgrid pack HR_DIR --scale 2 --out train_x2.srpack"))
+@click.command(epilog=example("srgrid pack-hr HR_DIR --out train.srhr"))
 @click.argument("hr_dirs", type=PATH, nargs=-1, required=True, help="Folders of HR images.")
+@click.option("--out", type=PATH, required=True, help="The file to make.")
+def pack_hr(hr_dirs: tuple[Path, ...], out: Path) -> None:
+    """Decode training images once into a file that the packs of all scales share."""
+    from srgrid.data.hrpack import pack_hr as pack_images
+
+    pack_images(list(hr_dirs), out)
+
+
+@click.command(
+    epilog=example(
+        "srgrid pack HR_DIR --scale 2 --out train_x2.srpack",
+        "srgrid pack train.srhr --scale 2 --out train_x2.srpack",
+    )
+)
+@click.argument("hr_dirs", type=PATH, nargs=-1, required=True, help="Folders of HR images, or a file of pack-hr.")
 @scale
 @click.option("--out", type=PATH, required=True, help="The packed file to make.")
 @degradation_option("What makes LR from HR")
 @config_option("--define")
 def pack(hr_dirs: tuple[Path, ...], scale: int, out: Path, degradation: str, define: dict[str, Any]) -> None:
-    """Decode training images once into a memory-mapped file of aligned HR and LR pixels."""
+    """Decode training images once into a memory-mapped file of aligned HR and LR pixels.
+
+    From a file of `pack-hr` it takes HR, and holds LR alone: keep the two together.
+    """
     from srgrid.data.pack import pack as pack_images
     from srgrid.degrade import degradations, get_degradation
 

@@ -79,7 +79,8 @@ def _opened(source: Source, patience: Patience) -> Iterator[Origin]:
     with scratch_dir(file.parent) as room:
         try:
             files = extract(file, room, source.members)
-            yield Origin(f"{source.host} ({source.url})", f"archive {source.url}", tuple(files), strict=False)
+            label, kind = f"{source.host} ({source.url})", f"archive {source.url}"
+            yield Origin(label, kind, tuple(files), strict=False, unpacked=True)
         except Exception:
             if not source.checksum:  # nothing else says that the cached file is good: do not keep it
                 file.unlink(missing_ok=True)

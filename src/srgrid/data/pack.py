@@ -1,194 +1,246 @@
-"""A training set as one memory-mappable file: every HR image and its LR image, decoded, aligned, side by side.
+"""A training set as memory-mappable samples: every HR image and its LR image, decoded and aligned.
 
-Layout: 8 bytes `SRPACK2\\n`, the manifest's length (8 bytes, little endian), its sha256 (32 bytes), the manifest (JSON,
-padded with spaces so that all of this is a multiple of 64 bytes), then the samples: for each image HR then LR, uint8,
-H x W x 3, rows first. Grey images are stored as three equal channels. Offsets count from the first sample.
+Two kinds of `srgrid.data.packfile`. `SRPACK2\\n` holds all of it: for each image HR then LR, uint8, H x W x 3, rows
+first; HR is cropped to a multiple of the scale. `SRPACK3\\n` holds the LR images alone and names the file of whole HR
+images (`srgrid.data.hrpack`) that the packs of all scales share. Both have one digest, over HR and LR as the first
+kind holds them, so that a training set is the same one in either.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import struct
-import tempfile
+import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-import numpy.typing as npt
 
+from srgrid.data import packfile
+from srgrid.data.hrpack import HrPack, decoded, names, open_folders
+from srgrid.data.packfile import Array
 from srgrid.degrade import DEGRADATIONS, Degradation, get_degradation
 from srgrid.errors import SrgridError
-from srgrid.files import keep_apart, staged_file
-from srgrid.made import ImageFolder, open_images
+from srgrid.files import keep_apart
 from srgrid.progress import track
 from srgrid.resize import modcrop
 
-Array = npt.NDArray[np.uint8]
-
 MAGIC = b"SRPACK2\n"
-_OLD_MAGIC = b"SRPACK1\n"  # had no digest of the manifest: another name or size passed unseen
-_START = len(MAGIC) + 8 + 32
-_ALIGN = 64
-_CHUNK = 1 << 24
+SHARING = b"SRPACK3\n"
+_WHAT = "training pack"
+_HOW = "srgrid pack"
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One image of a pack: LR is height x width, HR `scale` times that. Offsets count bytes from the first sample."""
+    """One image of a pack: LR is height x width, HR `scale` times that, in rows of `hr_width` pixels.
+
+    Offsets count bytes from the first sample; those of a shared HR file follow the pack's own.
+    """
 
     name: str
     height: int
     width: int
     hr_offset: int
     lr_offset: int
+    hr_width: int
 
 
 def pack(hr_dirs: list[Path], scale: int, out: Path, degradation: str | Degradation = "matlab") -> None:
     """Write the images of `hr_dirs` (in the order given, each sorted by name) as a pack, atomically.
 
     HR is cropped to a multiple of `scale` (top-left kept), and LR made from it. The same images always give the same
-    bytes. Raises SrgridError for unreadable images or ones smaller than `scale`.
+    bytes. If `hr_dirs` is one file of `srgrid.data.hrpack`, the pack holds LR alone and names that file by its place
+    relative to `out`. Raises SrgridError for unreadable images or ones smaller than `scale`.
     """
-    if not hr_dirs:
-        raise SrgridError("pack: no folder of HR images given")
     chosen = get_degradation(degradation)
-    folders = [open_images(folder) for folder in hr_dirs]
-    keep_apart(out, *hr_dirs, *(file for folder in folders for file in folder.files.values()))
-    with staged_file(out) as staged, tempfile.TemporaryFile(dir=staged.parent) as scratch:
-        entries, digest = _write_samples(folders, scale, chosen, scratch)
-        with staged.open("wb") as target:
-            target.write(_head(entries, scale, chosen, digest, scratch.tell()))
-            scratch.seek(0)
-            while chunk := scratch.read(_CHUNK):
-                target.write(chunk)
+    if len(hr_dirs) == 1 and hr_dirs[0].is_file():
+        _pack_lr(hr_dirs[0], scale, out, chosen)
+        return
+    folders = open_folders(hr_dirs, out)
+
+    def fill(target: IO[bytes]) -> dict[str, Any]:
+        entries: list[dict[str, Any]] = []
+        digest, offset = hashlib.sha256(), 0
+        for name, image in decoded(folders):
+            hr, lr = _pair(image, scale, chosen)
+            entries.append(_noted(name, lr) | {"hr_offset": offset, "lr_offset": offset + hr.size})
+            for part in (hr, lr):
+                digest.update(part.data)
+                target.write(part.data)
+            offset += hr.size + lr.size
+        return _manifest(entries, scale, chosen, digest.hexdigest(), offset)
+
+    most = packfile.LARGEST
+    largest = {"height": most, "width": most, "hr_offset": most, "lr_offset": most}
+    outline = [{"name": name, **largest} for name in names(folders)]
+    packfile.write(out, MAGIC, _manifest(outline, scale, chosen, "0" * 64, most), fill)
 
 
-def _write_samples(
-    folders: list[ImageFolder], scale: int, degradation: Degradation, target: IO[bytes]
-) -> tuple[list[Entry], str]:
-    entries: list[Entry] = []
-    digest, offset = hashlib.sha256(), 0
-    files = [(folder, file) for folder in folders for file in folder.files.values()]
-    for folder, file in track(files, "pack", len(files)):
-        hr = modcrop(folder.read(file), scale)
-        if hr.ndim == 2:
-            hr = np.repeat(hr[..., None], 3, axis=2)
-        hr = np.ascontiguousarray(hr)
-        lr = np.ascontiguousarray(degradation.shrink(hr, scale))
-        name = (
-            f"{file.parent.parent.name}/{file.stem}" if file.parent.name == "HR" else f"{file.parent.name}/{file.stem}"
-        )
-        entries.append(Entry(name, lr.shape[0], lr.shape[1], offset, offset + hr.size))
-        for part in (hr, lr):
-            digest.update(part.data)
-            target.write(part.data)
-        offset += hr.size + lr.size
-    return entries, digest.hexdigest()
+def _pack_lr(hr_file: Path, scale: int, out: Path, degradation: Degradation) -> None:
+    keep_apart(out, hr_file)
+    shared = HrPack.open(hr_file)
+    place = os.path.relpath(os.path.abspath(hr_file), os.path.dirname(os.path.abspath(out)))
+    hr = {"file": place, "sha256": shared.digest}
+
+    def fill(target: IO[bytes]) -> dict[str, Any]:
+        entries: list[dict[str, Any]] = []
+        digest, offset = hashlib.sha256(), 0
+        for name, image in track(shared.images(), "pack", len(shared.entries)):
+            cropped, lr = _pair(image, scale, degradation)
+            entries.append(_noted(name, lr) | {"lr_offset": offset})
+            for part in (cropped, lr):
+                digest.update(part.data)
+            target.write(lr.data)
+            offset += lr.size
+        return _manifest(entries, scale, degradation, digest.hexdigest(), offset) | {"hr": hr}
+
+    most = packfile.LARGEST
+    outline = [{"name": entry.name, "height": most, "width": most, "lr_offset": most} for entry in shared.entries]
+    packfile.write(out, SHARING, _manifest(outline, scale, degradation, "0" * 64, most) | {"hr": hr}, fill)
 
 
-def _head(entries: list[Entry], scale: int, degradation: Degradation, digest: str, size: int) -> bytes:
-    manifest = {
+def _pair(image: Array, scale: int, degradation: Degradation) -> tuple[Array, Array]:
+    """HR, cropped, and LR of an image."""
+    hr = np.ascontiguousarray(modcrop(image, scale))
+    return hr, np.ascontiguousarray(degradation.shrink(hr, scale))
+
+
+def _noted(name: str, lr: Array) -> dict[str, Any]:
+    return {"name": name, "height": lr.shape[0], "width": lr.shape[1]}
+
+
+def _manifest(
+    entries: list[dict[str, Any]], scale: int, degradation: Degradation, digest: str, size: int
+) -> dict[str, Any]:
+    return {
         "scale": scale,
         "sha256": digest,
         "bytes": size,
         "grey": "stored as 3 equal channels",
         "degradation": degradation.record(),
-        "images": [asdict(entry) for entry in entries],
+        "images": entries,
     }
-    text = json.dumps(manifest, sort_keys=True).encode()
-    text += b" " * (-(_START + len(text)) % _ALIGN)
-    return MAGIC + struct.pack("<Q", len(text)) + hashlib.sha256(text).digest() + text
 
 
 class Pack:
-    """An open pack: a read-only memory map of its samples, and where each image lies in it."""
+    """An open pack: read-only memory maps of its samples, and where each image lies in them."""
 
-    def __init__(self, path: Path, manifest: dict[str, Any], start: int) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], entries: list[Entry], maps: tuple[Array, ...]) -> None:
         self.path = path
         self.scale = int(manifest["scale"])
         self.digest = str(manifest["sha256"])
         self.degradation: dict[str, Any] = manifest.get("degradation", DEGRADATIONS["matlab"].record())
-        self.entries = [Entry(**entry) for entry in manifest["images"]]
-        self.samples: Array = np.memmap(path, np.uint8, "r", offset=start, shape=(int(manifest["bytes"]),))
+        self.entries = entries
+        self.maps = maps  # the pack's own samples, then those of a shared HR file
 
     @classmethod
     def open(cls, path: str | Path, verify: bool = True) -> Pack:
-        """Map a pack. Raises SrgridError if it is missing, torn or damaged; not `verify` trusts the samples."""
+        """Map a pack, and the HR file that it shares. Raises SrgridError if one is missing, torn, damaged or another.
+
+        Not `verify` trusts the samples.
+        """
         path = Path(path)
-        manifest, start = _read_head(path)
-        _check_manifest(path, manifest)
-        expected = start + int(manifest["bytes"])
-        if path.stat().st_size != expected:
-            raise SrgridError(
-                f"{path}: torn training pack ({path.stat().st_size} bytes, not {expected}); pack it again"
-            )
-        opened = cls(path, manifest, start)
-        if verify and hashlib.sha256(opened.samples.data).hexdigest() != opened.digest:
-            raise SrgridError(f"{path}: damaged training pack (wrong digest); delete it and pack it again")
+        magic, manifest, start = packfile.read_head(path, (MAGIC, SHARING), _WHAT, _HOW)
+        shared = _hr_file(path, manifest) if magic == SHARING else None
+        entries = _entries(manifest, shared)
+        if entries is None:
+            raise packfile.damaged(path, _WHAT)
+        own = packfile.map_samples(path, start, int(manifest["bytes"]), _WHAT)
+        opened = cls(path, manifest, entries, (own, shared.samples) if shared else (own,))
+        if verify and opened._digest() != opened.digest:
+            names = f"{path} or {shared.path}" if shared else path
+            raise SrgridError(f"{names}: damaged {_WHAT} (wrong digest); delete it and pack it again")
         return opened
 
     def __len__(self) -> int:
         return len(self.entries)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all samples."""
+        return sum(part.nbytes for part in self.maps)
+
     def hr(self, index: int) -> Array:
         """HR image `index` as a view, (scale * height) x (scale * width) x 3."""
         entry = self.entries[index]
-        shape = (entry.height * self.scale, entry.width * self.scale, 3)
-        return self.samples[entry.hr_offset : entry.hr_offset + shape[0] * shape[1] * 3].reshape(shape)
+        rows = self._rows(entry.hr_offset, entry.height * self.scale, entry.hr_width)
+        return rows[:, : entry.width * self.scale]
 
     def lr(self, index: int) -> Array:
         """LR image `index` as a view, height x width x 3."""
         entry = self.entries[index]
-        size = entry.height * entry.width * 3
-        return self.samples[entry.lr_offset : entry.lr_offset + size].reshape(entry.height, entry.width, 3)
+        return self._rows(entry.lr_offset, entry.height, entry.width)
 
     def pairs(self) -> Iterator[tuple[str, Array, Array]]:
         """Name, HR and LR of every image."""
         for index, entry in enumerate(self.entries):
             yield entry.name, self.hr(index), self.lr(index)
 
+    def _rows(self, offset: int, height: int, width: int) -> Array:
+        own = len(self.maps[0])
+        samples, first = (self.maps[0], offset) if offset < own else (self.maps[1], offset - own)
+        return samples[first : first + 3 * height * width].reshape(height, width, 3)
 
-def _read_head(path: Path) -> tuple[dict[str, Any], int]:
+    def _digest(self) -> str:
+        digest = hashlib.sha256()
+        for _, hr, lr in self.pairs():
+            digest.update(np.ascontiguousarray(hr).data)
+            digest.update(lr.data)
+        return digest.hexdigest()
+
+
+def _hr_file(path: Path, manifest: dict[str, Any]) -> HrPack:
+    """The HR file that a pack names. Raises SrgridError if it is missing, torn or another one."""
+    named = manifest.get("hr")
+    if not isinstance(named, dict) or not isinstance(named.get("file"), str):
+        raise packfile.damaged(path, _WHAT)
     try:
-        with path.open("rb") as file:
-            start = file.read(_START)
-            if start[: len(MAGIC)] == _OLD_MAGIC:
-                raise SrgridError(f"{path}: a training pack of an earlier version; delete it and pack it again")
-            if start[: len(MAGIC)] != MAGIC or len(start) != _START:
-                raise SrgridError(f"{path}: not a training pack; make one with `srgrid pack`")
-            (length,) = struct.unpack("<Q", start[len(MAGIC) : len(MAGIC) + 8])
-            text = file.read(length) if length <= path.stat().st_size else b""
-            if hashlib.sha256(text).digest() != start[-32:]:
-                raise SrgridError(f"{path}: torn training pack (wrong digest of its head); delete it and pack it again")
-            return dict(json.loads(text)), _START + length
-    except OSError as error:
-        raise SrgridError(
-            f"{path}: no readable training pack ({error.strerror}); make one with `srgrid pack`"
-        ) from None
-    except (ValueError, TypeError, RecursionError):
-        raise SrgridError(f"{path}: torn training pack; pack it again") from None
+        shared = HrPack.open(path.parent / named["file"])
+    except SrgridError as error:
+        raise SrgridError(f"{path}: its HR images: {error}") from None
+    if shared.digest != named.get("sha256"):
+        raise SrgridError(f"{path}: was made from other images than {shared.path} holds; pack it again")
+    return shared
 
 
-def _check_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Raise SrgridError unless the images lie one after another, HR before LR, and fill the samples exactly."""
+def _entries(manifest: dict[str, Any], shared: HrPack | None) -> list[Entry] | None:
+    """The images of a manifest; None unless they lie one after another, HR before LR, and fill the samples exactly."""
     try:
-        scale, end = manifest["scale"], 0
-        entries = [Entry(**entry) for entry in manifest["images"]]
-        numbers = [scale, manifest["bytes"]]
-        numbers += [n for e in entries for n in (e.height, e.width, e.hr_offset, e.lr_offset)]
-        good = bool(entries) and isinstance(manifest["sha256"], str) and all(isinstance(e.name, str) for e in entries)
+        scale, size = manifest["scale"], manifest["bytes"]
         named = manifest.get("degradation", {"name": "matlab", "steps": []})  # earlier packs knew this one alone
+        good = packfile.are_counts(scale, size) and scale > 0 and isinstance(manifest["sha256"], str)
         good = good and isinstance(named["name"], str) and isinstance(named["steps"], list)
-        good = good and all(type(number) is int and number >= 0 for number in numbers) and scale > 0
-        for entry in entries if good else []:
-            size = 3 * entry.height * entry.width
-            good = good and size > 0 and (entry.hr_offset, entry.lr_offset) == (end, end + size * scale**2)
-            end += size * (scale**2 + 1)
-        good = good and end == manifest["bytes"]
-    except (KeyError, TypeError):
-        good = False
-    if not good:
-        raise SrgridError(f"{path}: damaged training pack (its head makes no sense); delete it and pack it again")
+        if not good or not manifest["images"]:
+            return None
+        entries = _beside(manifest, shared) if shared else _within(manifest)
+        end = 0
+        for entry in entries:
+            numbers = packfile.are_counts(entry.height, entry.width, entry.hr_offset, entry.lr_offset)
+            if not numbers or not isinstance(entry.name, str) or not entry.height * entry.width:
+                return None
+            hr_size = 0 if shared else 3 * scale**2 * entry.height * entry.width
+            if entry.lr_offset != end + hr_size or not (shared or entry.hr_offset == end):
+                return None
+            end = entry.lr_offset + 3 * entry.height * entry.width
+        return entries if end == size else None
+    except (KeyError, TypeError, AttributeError, ValueError):
+        return None
+
+
+def _within(manifest: dict[str, Any]) -> list[Entry]:
+    """The images of a pack that holds HR itself."""
+    entries = [Entry(**entry, hr_width=0) for entry in manifest["images"]]
+    return [replace(entry, hr_width=entry.width * manifest["scale"]) for entry in entries]
+
+
+def _beside(manifest: dict[str, Any], shared: HrPack) -> list[Entry]:
+    """The images of a pack whose HR ones, whole, are in a file that it shares; of others, ValueError."""
+    scale, entries = manifest["scale"], []
+    for noted, hr in zip(manifest["images"], shared.entries, strict=True):
+        entry = Entry(**noted, hr_offset=manifest["bytes"] + hr.offset, hr_width=hr.width)
+        if (entry.name, entry.height, entry.width) != (hr.name, hr.height // scale, hr.width // scale):
+            raise ValueError(entry.name)
+        entries.append(entry)
+    return entries

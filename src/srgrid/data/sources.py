@@ -36,6 +36,7 @@ class Origin:
     kind: str  # mirror, package or archive: for manifests, the same on every machine
     files: tuple[Path, ...]
     strict: bool  # every file must be an image of the set, and not under another image's name
+    unpacked: bool = False  # made for this fetch: each file goes when it was taken, so that no image is held twice
 
 
 class PackageMissingError(SrgridError):

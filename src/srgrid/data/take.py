@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -33,12 +33,13 @@ class _Outcome:
 def take(leaf: Leaf, origin: Origin, out: Path, threads: int | None = None) -> Entries:
     """Write the images of `leaf` found in `origin` to the folder `out`; return their manifest entries.
 
+    Files that were unpacked for it are deleted one by one as they are taken.
     Raises SrgridError, listing every image that is missing, damaged, swapped or another, and then leaves no file.
     """
     if not leaf.entry.known:
         return _take_by_name(leaf, origin, out, threads)
     catalogue = Catalogue([leaf.entry])
-    outcomes = list(_each(lambda file: _recognised(file, leaf, origin, catalogue, out), leaf, origin.files, threads))
+    outcomes = list(_each(lambda file: _recognised(file, leaf, origin, catalogue, out), leaf, origin, threads))
     taken = {outcome.image: outcome for outcome in outcomes if outcome.entry}
     problems = _problems(outcomes, taken, leaf.entry, origin)
     if problems:
@@ -47,9 +48,15 @@ def take(leaf: Leaf, origin: Origin, out: Path, threads: int | None = None) -> E
     return {_png(leaf, name): taken[name].entry for name in leaf.entry.image_names}
 
 
-def _each(work: Any, leaf: Leaf, files: tuple[Path, ...], threads: int | None) -> Iterator[Any]:
+def _each(work: Callable[[Path], _Outcome], leaf: Leaf, origin: Origin, threads: int | None) -> Iterator[_Outcome]:
+    def taking(file: Path) -> _Outcome:
+        outcome = work(file)
+        if origin.unpacked:
+            file.unlink()
+        return outcome
+
     with ThreadPoolExecutor(threads or min(4, os.cpu_count() or 1)) as pool:
-        yield from track(pool.map(work, files), f"{leaf.entry.name} images", total=len(files))
+        yield from track(pool.map(taking, origin.files), f"{leaf.entry.name} images", total=len(origin.files))
 
 
 def _recognised(file: Path, leaf: Leaf, origin: Origin, catalogue: Catalogue, out: Path) -> _Outcome:
@@ -115,7 +122,7 @@ def _take_by_name(leaf: Leaf, origin: Origin, out: Path, threads: int | None) ->
         except SrgridError as error:
             return _Outcome(file, name, problem=str(error).removeprefix(f"{file}: "))
 
-    outcomes = list(_each(work, leaf, tuple(names), threads))
+    outcomes = list(_each(work, leaf, replace(origin, files=tuple(names)), threads))
     if any(o.problem for o in outcomes):
         _remove(out, names.values(), leaf)
         raise _failure(entry, origin, [f"{o.file.name}: {o.problem}" for o in outcomes if o.problem])

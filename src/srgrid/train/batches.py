@@ -118,7 +118,7 @@ def source(pack: Pack, planner: Planner, device: torch.device, share: slice = sl
     memory that a step takes."""
     if device.type == "cpu":
         return Mapped(pack, planner, share)
-    if pack.samples.nbytes < 0.9 * free_memory(device) - needed:
+    if pack.nbytes < 0.9 * free_memory(device) - needed:
         return Resident(pack, planner, share, device)
     return Streamed(Mapped(pack, planner, share), device)
 
@@ -152,12 +152,15 @@ class Resident:
 
     def __init__(self, pack: Pack, planner: Planner, share: slice, device: torch.device) -> None:
         self.planner, self.share, self.device, self.scale = planner, share, device, pack.scale
-        self.samples = torch.empty(pack.samples.nbytes, dtype=torch.uint8, device=device)
-        for start in range(0, pack.samples.nbytes, 1 << 28):
-            part = np.array(pack.samples[start : start + (1 << 28)])
-            self.samples[start : start + len(part)].copy_(torch.from_numpy(part))
+        self.samples = torch.empty(pack.nbytes, dtype=torch.uint8, device=device)
+        end = 0
+        for samples in pack.maps:
+            for start in range(0, samples.nbytes, 1 << 28):
+                part = np.array(samples[start : start + (1 << 28)])
+                self.samples[end : end + len(part)].copy_(torch.from_numpy(part))
+                end += len(part)
         self.lr_table = np.array([(e.lr_offset, e.width) for e in pack.entries], np.int64)
-        self.hr_table = np.array([(e.hr_offset, e.width * pack.scale) for e in pack.entries], np.int64)
+        self.hr_table = np.array([(e.hr_offset, e.hr_width) for e in pack.entries], np.int64)
         self.grids = {
             patch: [_turned_grids(side).to(device) for side in (patch, patch * pack.scale)]
             for patch in planner.config.patches
