@@ -10,12 +10,12 @@ from run_dir import MODEL, draw, edit_record, write_tables
 
 from srgrid.degrade import DEGRADATIONS
 from srgrid.errors import SrgridError
+from srgrid.models.history import read_model
 from srgrid.networks import ARCHITECTURES, RcanConfig
 from srgrid.report import card as cards
 from srgrid.report import origins, views
 from srgrid.report.card import build_card, render_html, render_markdown
 from srgrid.report.cardata import gather
-from srgrid.report.model import read_model
 from srgrid.report.selection import Wanted
 
 
