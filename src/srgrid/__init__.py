@@ -1,17 +1,12 @@
 """srgrid: a reproducible super-resolution benchmark.
 
 `open_run` opens a finished run as tables and pictures, `score_dirs` scores images; see `srgrid.results`. They are
-imported when they are first asked for: `import srgrid` alone loads nothing heavy.
+imported when they are first asked for: `import srgrid` alone loads nothing heavy. Their types stand in __init__.pyi,
+since what is named here is reached by every module (`srgrid.code`).
 """
 
-from __future__ import annotations
-
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from srgrid.errors import SrgridError
-    from srgrid.results import Run, open_run, score_dirs
+from typing import Any
 
 __all__ = ["Run", "SrgridError", "open_run", "score_dirs"]
 __version__ = "0.1.0"
