@@ -96,7 +96,7 @@ def provenance(
 )
 @click.argument("run_dir", type=PATH, help="A run's results.")
 @click.option("--templates", type=PATH, help="Folder of Jinja2 templates that replace ours.")
-@click.option("--check", type=PATH, metavar="CARD", help="Write nothing: hold this Markdown card against the run.")
+@click.option("--check", type=PATH, metavar="CARD", help="Write nothing: compare this Markdown card with the run.")
 @click.option("--for", "method", metavar="METHOD", help="A card of this model alone, as README.md of --out.")
 @click.option("--out", type=PATH, help="Folder for the model: card, eval results, weights if they are here.")
 @click.option("--push", "hub", metavar="ID", help="Upload to this repository of the Hugging Face hub, too.")
