@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_two_foreign_networks_are_described_by_their_records(run: Path, tmp_path
 def test_sr_images_given_by_hand_are_called_so(run: Path, tmp_path: Path) -> None:
     copy = columns(run, tmp_path / "copy", {}, {"found": None})
     data = gather(copy)
-    alone = render_markdown(replace(data, order=data.order | {"scale": [4]}))
+    alone = render_markdown(replace(data, order=data.order | {"scale": [4]}, missing=defaultdict(str)))
     assert "srgrid upscale photo.png photo_x4.png --model bicubic --scale 4" in alone
     assert "_x2" not in alone.split("### How to use")[1].split("## Training")[0]
     for text in texts(copy):
