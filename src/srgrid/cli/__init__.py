@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from srgrid import __version__
-from srgrid.cli import bench, check, cost, data, images, report, scores, training, verify, workflow
+from srgrid.cli import bench, check, completion, cost, data, images, report, scores, training, verify, workflow
 from srgrid.cli.options import example
 from srgrid.errors import SrgridError
 from srgrid.files import trouble
@@ -41,7 +41,7 @@ for _command in (
     *(bench.bench, check.check, scores.compare, workflow.workflow),
     *(data.data, images.lr, images.upscale, images.sr, training.pack, training.train, cost.cost),
     *(scores.score, scores.cells, scores.grid, scores.audit, report.figure, report.provenance, report.card),
-    *(verify.verify, verify.why, verify.crate),
+    *(verify.verify, verify.why, verify.crate, completion.completion),
 ):
     app.add_command(_command)
 
