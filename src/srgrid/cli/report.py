@@ -18,7 +18,7 @@ from srgrid.files import keep_apart
 @click.command(
     epilog=example(
         "srgrid figure scores.csv HR_DIR Set5_x4.png --scale 4 --dataset Set5 \\\n"
-        "    --protocol rgb8 --sr bicubic=SR_DIR --previews previews/Set5_x4",
+        "    --protocol rgb8 --sr bicubic=SR_DIR --row 178",
     )
 )
 @click.argument("scores", type=PATH, help="scores.csv of the run.")
@@ -28,7 +28,8 @@ from srgrid.files import keep_apart
 @click.option("--dataset", required=True)
 @click.option("--protocol", required=True)
 @click.option("--sr", multiple=True, required=True, help="METHOD=FOLDER of SR images; in the order shown.")
-@click.option("--previews", type=PATH, required=True, help="Folder to make for the page's compare view.")
+@click.option("--previews", type=PATH, help="Folder to make for the page's compare view.")
+@click.option("--row", type=click.FloatRange(min=20), metavar="MM", help="For a paper: crops in a row, MM wide.")
 @click.option("--crop", type=int, help="Side of the crop in HR pixels.")
 @click.option("--count", type=click.IntRange(min=1), default=3, help="Images in the compare view.")
 @click.option("--whole/--no-whole", default=True, help="Show whole images, not crops alone.")
@@ -41,7 +42,8 @@ def figure(
     dataset: str,
     protocol: str,
     sr: tuple[str, ...],
-    previews: Path,
+    previews: Path | None,
+    row: float | None,
     crop: int | None,
     count: int,
     whole: bool,
@@ -56,11 +58,12 @@ def figure(
     if out.suffix != ".png":
         raise SrgridError(f"{out}: a figure is written as .png, with .pdf and .json beside it; choose such a name")
     folders = pairs(sr, "--sr")
-    for target in (*(out.with_suffix(suffix) for suffix in (".png", ".pdf", ".json", SELECTION)), previews):
+    made = [out.with_suffix(suffix) for suffix in (".png", ".pdf", ".json", SELECTION)]
+    for target in [*made, *([previews] if previews else [])]:
         keep_apart(target, scores, hr_dir, *folders.values())
     cell = open_cell(scores, hr_dir, folders, dataset=dataset, scale=scale, protocol=protocol)
     boxes = {image: tuple(box) if box else None for image, box in show.items()}
-    draw(cell, Wanted(count, crop, boxes), out, previews, whole)
+    draw(cell, Wanted(count, crop, boxes), out, previews, whole, row)
 
 
 @click.command(epilog=example("srgrid provenance results/mine/provenance.json --input resources/HR/Set5"))
