@@ -54,18 +54,30 @@ def test_lr_writes_the_exact_images_and_a_manifest(photo_dir, lr_dir):
 
 def test_upscale_and_score_bicubic(photo_dir, lr_dir, tmp_path):
     assert srgrid("upscale", lr_dir, tmp_path / "SR", "--model", "bicubic", "--scale", 3).returncode == 0
-    done = srgrid("score", tmp_path / "SR", photo_dir, "--scale", 3, "--out", tmp_path / "s.csv")
+    done = srgrid("score", tmp_path / "SR", photo_dir, "--scale", 3, "--out", tmp_path / "s.csv", "--mean")
     assert done.returncode == 0, done.stderr
     with (tmp_path / "s.csv").open(newline="") as file:
         rows = {row["image"]: (float(row["psnr"]), float(row["ssim"])) for row in csv.DictReader(file)}
     *names, last = rows
     assert last == "mean"
+    assert srgrid("score", tmp_path / "SR", photo_dir, "--scale", 3, "--out", tmp_path / "images.csv").returncode == 0
+    whole = (tmp_path / "s.csv").read_text().splitlines()
+    assert (tmp_path / "images.csv").read_text().splitlines() == whole[:-1]
     for name in names:
         hr = images.read(photo_dir / f"{name}.png")
         expected = score(imresize(images.read(lr_dir / f"{name}.png"), 3), hr, 3)
         assert rows[name] == pytest.approx(expected, abs=1e-6)
     assert rows["mean"] == pytest.approx(np.mean([rows[name] for name in names], axis=0), abs=1e-6)
     assert f"{rows['mean'][0]:.4f}" in done.stdout
+
+
+def test_two_files_are_scored_whatever_their_names(photo_dir, lr_dir, tmp_path):
+    assert srgrid("upscale", lr_dir / "coffee.png", tmp_path / "x.png", "-s", 3, "--model", "bicubic").returncode == 0
+    done = srgrid("score", tmp_path / "x.png", photo_dir / "coffee.png", "--scale", 3, "--out", tmp_path / "s.csv")
+    expected = score(images.read(tmp_path / "x.png"), images.read(photo_dir / "coffee.png"), 3)
+    assert done.stdout.split()[:2] == ["coffee", f"{expected.psnr:.4f}"]
+    assert (tmp_path / "s.csv").read_text().splitlines()[1:] == [f"coffee,{expected.psnr:.6f},{expected.ssim:.8f}"]
+    refused(srgrid("score", tmp_path / "x.png", photo_dir, "--scale", 3), "is a folder", "two folders, or two image")
 
 
 def test_score_refuses_what_it_cannot_match(photo_dir, tmp_path):

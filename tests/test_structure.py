@@ -78,6 +78,7 @@ LAYERS = {
     "srgrid.check": 4,
     "srgrid.verification": 4,
     "srgrid.crate": 4,
+    "srgrid.results": 4,
     "srgrid.cli": 5,
     "srgrid.__main__": 5,
 }

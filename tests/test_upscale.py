@@ -129,8 +129,14 @@ def test_bad_input_is_named(lr, weights_file, tmp_path):
         Options(kind="16bit")
     with pytest.raises(SrgridError, match="one image, not of a folder"):
         upscale_path(lr, tmp_path / "SR", "bicubic", 2, compare=tmp_path / "x.png")
-    with pytest.raises(SrgridError, match=r"written as \.png"):
+    with pytest.raises(SrgridError, match=r"jpg loses detail; give --quality .* \.png"):
         upscale_path(lr / "a.png", tmp_path / "a.jpg", "bicubic", 2)
+    with pytest.raises(SrgridError, match=r"png is lossless and has no quality"):
+        upscale_path(lr / "a.png", tmp_path / "a2.png", "bicubic", 2, options=Options(quality=90))
+    with pytest.raises(SrgridError, match=r"\.gif is not written; choose one of \.png"):
+        upscale_path(lr / "a.png", tmp_path / "a.gif", "bicubic", 2)
+    with pytest.raises(SrgridError, match="leave format and quality out"):
+        Options(kind="float", format="webp")
     with pytest.raises(SrgridError, match="device 'warp'"):
         upscale_path(lr / "a.png", tmp_path / "a.png", weights_file, 2, options=Options(device="warp"))
     with pytest.raises(SrgridError, match="no such image file"):

@@ -11,10 +11,10 @@ import hashlib
 import io
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
+from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,7 @@ from srgrid.files import staged_file
 from srgrid.names import fault, kind_of, printable, some, stem, taken
 
 Array = npt.NDArray[np.uint8]
+Decoded = TypeVar("Decoded")
 
 EXTENSIONS = names.EXTENSIONS
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP", "PPM")  # by content; no other decoder sees a file
@@ -41,12 +42,16 @@ def read(path: str | os.PathLike[str]) -> Array:
     Raises SrgridError, naming the file, if it is missing, unreadable, truncated, animated, deeper than 8 bits,
     partly transparent, in a colour space other than grey and RGB, or a JPEG whose damage shows (srgrid.jpeg).
     """
-    path = Path(path)
+    return decode(Path(path), from_pil)
+
+
+def decode(path: Path, use: Callable[[Image.Image, str], Decoded]) -> Decoded:
+    """What `use` makes of a file's image and name. Raises SrgridError as `read` for a file that cannot be decoded."""
     data = _bytes(path)
     source = _first_picture(path, data)
     try:
         with Image.open(source, formats=FORMATS) as image:
-            pixels = from_pil(image, str(path))
+            decoded = use(image, str(path))
     except SrgridError:
         raise
     except UnidentifiedImageError:
@@ -58,7 +63,7 @@ def read(path: str | os.PathLike[str]) -> Array:
         raise SrgridError(f"{path}: unreadable or truncated image ({error}); fetch the file again") from None
     if isinstance(source, jpeg.Picture) and source.left_over:
         raise SrgridError(f"{path}: damaged image (it is complete before its data ends); fetch the file again")
-    return pixels
+    return decoded
 
 
 def _first_picture(path: Path, data: bytes) -> io.BytesIO:
@@ -97,13 +102,26 @@ def from_pil(image: Image.Image, what: str = "image") -> Array:
     The depth of an image that Pillow has already cut to 8 bits cannot be told any more: only that of a file that it has
     not loaded yet, or of a mode that holds more.
     """
+    pixels, alpha = colour_and_alpha(image, what)
+    if alpha is not None:
+        raise SrgridError(f"{what}: has transparent pixels; flatten it onto a background first")
+    return pixels
+
+
+def colour_and_alpha(image: Image.Image, what: str) -> tuple[Array, Array | None]:
+    """As `from_pil`, and the alpha channel, H x W, unless it is opaque everywhere."""
     _refuse_depth(image, what)
     if getattr(image, "n_frames", 1) > 1 and image.format != "MPO":  # the other pictures of a phone's are previews
         raise SrgridError(f"{what}: holds several images; split it into one file each")
     image.load()
     if image.getexif().get(_ORIENTATION, 1) != 1:
         image = ImageOps.exif_transpose(image)
-    return np.ascontiguousarray(_to_grey_or_rgb(image, what), dtype=np.uint8)
+    colour, alpha = _to_grey_or_rgb(image, what)
+    return _array(colour), None if alpha is None else _array(alpha)
+
+
+def _array(image: Image.Image) -> Array:
+    return np.ascontiguousarray(image, dtype=np.uint8)
 
 
 def _refuse_depth(image: Image.Image, what: str) -> None:
@@ -143,17 +161,17 @@ def _at(image: Any, offset: int) -> int:
     return int(found[0])
 
 
-def _to_grey_or_rgb(image: Image.Image, what: str) -> Image.Image:
+def _to_grey_or_rgb(image: Image.Image, what: str) -> tuple[Image.Image, Image.Image | None]:
     if getattr(image, "tag_v2", {}).get(_SAMPLES_PER_PIXEL, 0) > len(image.getbands()):
         raise SrgridError(f"{what}: holds a channel beside its colours; remove it first")
     if image.mode in ("1", "L", "RGB") and "transparency" not in image.info:
-        return image.convert("L") if image.mode == "1" else image
+        return image.convert("L") if image.mode == "1" else image, None
     if image.mode in ("1", "L", "RGB", "P", "LA", "PA", "RGBA"):
         rgba = image.convert("RGBA")
-        if rgba.getchannel("A").getextrema() != (255, 255):
-            raise SrgridError(f"{what}: has transparent pixels; flatten it onto a background first")
+        alpha = rgba.getchannel("A")
         grey = image.mode in ("1", "L", "LA") or (image.mode in ("P", "PA") and _all_grey(rgba))
-        return rgba.convert("RGB").convert("L") if grey else rgba.convert("RGB")
+        colour = rgba.convert("RGB").convert("L") if grey else rgba.convert("RGB")
+        return colour, alpha if alpha.getextrema() != (255, 255) else None
     raise SrgridError(f"{what}: colour space {image.mode} is not supported; convert it to 8-bit grey or RGB first")
 
 
@@ -180,11 +198,12 @@ def write(path: str | os.PathLike[str], image: Array) -> None:
         Image.fromarray(image).save(staged, format="PNG", compress_level=1)
 
 
-def list_images(folder: str | os.PathLike[str]) -> list[Path]:
+def list_images(folder: str | os.PathLike[str], passed: dict[str, str] | None = None) -> list[Path]:
     """The image files directly in `folder`, sorted by name; hidden files and files of other kinds are passed over.
 
     Raises SrgridError if there are none, or for what would be left out in silence: images in formats that are not
-    read, in subfolders, or under names that a run cannot work with (`srgrid.names`).
+    read, in subfolders, or under names that a run cannot work with (`srgrid.names`); with `passed`, it takes these
+    down instead, by name, with the reason.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -194,10 +213,12 @@ def list_images(folder: str | os.PathLike[str]) -> list[Path]:
         faults = {entry.name: why for entry in entries if (why := fault(entry))}
     except OSError as error:
         raise SrgridError(f"{error.filename or folder}: cannot be read ({error.strerror})") from None
-    if faults:
+    if passed is not None:
+        passed |= faults
+    elif faults:
         listed = some([f"{printable(name)} ({why})" for name, why in faults.items()])
         raise SrgridError(f"{folder}: would be left out: {listed}; convert, rename or move them")
-    found = [entry for entry in entries if taken(entry)]
+    found = [entry for entry in entries if taken(entry) and entry.name not in faults]
     if not found:
         raise SrgridError(f"{folder}: holds no images ({', '.join(sorted(EXTENSIONS))})")
     return found
@@ -212,7 +233,12 @@ def check_all(files: Iterable[Path]) -> None:
         except SrgridError as error:
             bad.append(str(error))
     if bad:
-        raise SrgridError("\n  ".join([f"{len(bad)} images cannot be used:", *bad]) if len(bad) > 1 else bad[0])
+        refuse(bad)
+
+
+def refuse(bad: list[str]) -> NoReturn:
+    """Raise one SrgridError of several messages, each of an image."""
+    raise SrgridError("\n  ".join([f"{len(bad)} images cannot be used:", *bad]) if len(bad) > 1 else bad[0])
 
 
 def by_stem(files: list[Path]) -> dict[str, Path]:

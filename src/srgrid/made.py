@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy.typing as npt
 
-from srgrid import images
+from srgrid import images, photographs
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, is_sha256, read_manifest, set_identity
 from srgrid.names import some, taken
+from srgrid.photographs import Photo
 
 _AGAIN = "delete the folder and make it again"
 
@@ -34,21 +35,33 @@ class ImageFolder:
         Raises SrgridError if it cannot be read, or has other pixels than when the folder was made.
         """
         image = images.load_array(file)
-        digest = images.pixel_digest(image)
+        self._check(file, image)
+        return image
+
+    def photo(self, file: Path) -> Photo:
+        """One of `files` with its transparency and colour profile; raises SrgridError as `read`."""
+        found = photographs.read(file)
+        self._check(file, found.samples)
+        return found
+
+    def _check(self, file: Path, samples: npt.NDArray[Any]) -> None:
+        digest = images.pixel_digest(samples)
         if self.made_by is not None and digest != self.noted[file.name]["sha256"]:
             raise SrgridError(f"{file}: other pixels than when the folder was made; {_AGAIN}")
         self.digests[file.name] = digest
-        return image
 
 
-def open_images(folder: str | os.PathLike[str], floats: bool = False) -> ImageFolder:
+def open_images(
+    folder: str | os.PathLike[str], floats: bool = False, passed: dict[str, str] | None = None
+) -> ImageFolder:
     """List a folder's images; with `floats`, arrays (.npy) count too. Read them with the result's `read`.
 
+    passed: takes down what is left out (`srgrid.images.list_images`).
     Raises SrgridError if there are none, if two share a stem, if arrays and images are mixed, or if the folder has a
     manifest that is damaged, or that lists other files.
     """
     folder = Path(folder)
-    files = _list(folder, floats)
+    files = _list(folder, floats, passed)
     if not os.path.lexists(folder / MANIFEST):
         return ImageFolder(folder, images.by_stem(files), None, {})
     manifest = read_manifest(folder)
@@ -59,11 +72,22 @@ def open_images(folder: str | os.PathLike[str], floats: bool = False) -> ImageFo
 def read_image(file: Path) -> npt.NDArray[Any]:
     """One image file; if it lies in a made folder, compared with its manifest. Raises SrgridError as `images.read`."""
     image = images.read(file)
+    _check_in_folder(file, image)
+    return image
+
+
+def read_photo(file: Path) -> Photo:
+    """`read_image`, keeping transparency and colour profile."""
+    photo = photographs.read(file)
+    _check_in_folder(file, photo.samples)
+    return photo
+
+
+def _check_in_folder(file: Path, samples: npt.NDArray[Any]) -> None:
     if os.path.lexists(file.parent / MANIFEST):
         entry = read_manifest(file.parent)["files"].get(file.name)
-        if entry is not None and entry["sha256"] != images.pixel_digest(image):
+        if entry is not None and entry["sha256"] != images.pixel_digest(samples):
             raise SrgridError(f"{file}: other pixels than when the folder was made; {_AGAIN}")
-    return image
 
 
 def origin(made_by: Mapping[str, Any] | None) -> dict[str, Any] | None:
@@ -76,10 +100,10 @@ def origin(made_by: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return {**made_by, "inputs": set_identity(inputs)}
 
 
-def _list(folder: Path, floats: bool) -> list[Path]:
+def _list(folder: Path, floats: bool, passed: dict[str, str] | None) -> list[Path]:
     arrays = sorted(p for p in folder.glob("*.npy") if not p.name.startswith(".")) if floats and folder.is_dir() else []
     if not arrays:
-        return images.list_images(folder)
+        return images.list_images(folder, passed)
     mixed = sorted(file.name for file in folder.iterdir() if taken(file))
     if mixed:
         raise SrgridError(f"{folder}: holds float arrays (.npy) and images ({some(mixed)}); keep one of the two kinds")

@@ -12,6 +12,7 @@ from typing import TypeVar
 T = TypeVar("T")
 LOG_EVERY_S = 10.0
 _left_out: list[str] = []
+_live: list[str] = []  # labels of bars on the terminal: one at a time, what runs inside it prints lines
 
 
 @contextmanager
@@ -24,23 +25,41 @@ def leaving_out(folder: Path) -> Iterator[None]:
         _left_out.pop()
 
 
-def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
-    """Yield `items`, showing how far along they are."""
+def track(items: Iterable[T], label: str, total: int | None = None, brief: bool = False) -> Iterator[T]:
+    """Yield `items`, showing how far along they are. brief: say nothing in a log of what is done at once."""
     if total is None and isinstance(items, Sequence):
         total = len(items)
     for path in _left_out:
         label = label.replace(path, "")
-    if sys.stderr.isatty():
-        from rich.console import Console
-        from rich.progress import track as rich_track
-
-        yield from rich_track(items, description=label, total=total, console=Console(stderr=True), transient=True)
+    if sys.stderr.isatty() and not _live:
+        yield from _bar(items, label, total)
         return
-    shown = time.monotonic()
+    start = shown = time.monotonic()
     count = 0
     for count, item in enumerate(items, start=1):
         yield item
-        if time.monotonic() - shown > LOG_EVERY_S:
-            shown = time.monotonic()
-            print(f"{label}: {count}/{total if total is not None else '?'}", file=sys.stderr, flush=True)
-    print(f"{label}: {count} done", file=sys.stderr, flush=True)
+        now = time.monotonic()
+        if now - shown > LOG_EVERY_S:
+            shown, brief = now, False
+            left = f", {clock((now - start) / count * (total - count))} left" if total is not None else ""
+            print(f"{label}: {count}/{total if total is not None else '?'}{left}", file=sys.stderr, flush=True)
+    if not brief:
+        print(f"{label}: {count} done", file=sys.stderr, flush=True)
+
+
+def _bar(items: Iterable[T], label: str, total: int | None) -> Iterator[T]:
+    from rich.console import Console
+    from rich.progress import track as rich_track
+
+    _live.append(label)
+    try:
+        yield from rich_track(items, description=label, total=total, console=Console(stderr=True), transient=True)
+    finally:
+        _live.remove(label)
+
+
+def clock(seconds: float) -> str:
+    """A time as 1:02:03, or 2:03 below an hour."""
+    minutes, rest = divmod(int(max(0.0, seconds)), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

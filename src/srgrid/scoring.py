@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, keep_apart, read_manifest, set_identity, staged_file
 from srgrid.given import Affixes, AmbiguousError, match
+from srgrid.images import load_array, pixel_digest
 from srgrid.made import open_images
 from srgrid.metrics import PSNR_SSIM, Metric, measure
 from srgrid.metrics.table import to_records
@@ -31,6 +33,22 @@ class Row:
     values: dict[str, float]
     sr: tuple[str, str] = ("", "")
     hr: tuple[str, str] = ("", "")
+
+
+def score_paths(sr: Path, hr: Path, scale: int, protocol: Protocol, metrics: Sequence[Metric] = PSNR_SSIM) -> list[Row]:
+    """`score_dirs` of two folders, or the one row of two files, whatever their names.
+
+    Raises SrgridError as `score_dirs`, and for a file and a folder.
+    """
+    if sr.is_dir() != hr.is_dir():
+        kinds = [f"{path} is {'a folder' if path.is_dir() else 'none'}" for path in (sr, hr)]
+        raise SrgridError(f"{' and '.join(kinds)}; give two folders, or two image files")
+    if sr.is_dir():
+        return score_dirs(sr, hr, scale, protocol, metrics)
+    check_for_tables([stem(hr)], hr.parent)
+    loaded = load_array(sr), load_array(hr)
+    seen = ((file.name, pixel_digest(image)) for file, image in zip((sr, hr), loaded, strict=True))
+    return [Row(stem(hr), _measured((sr, hr), loaded, scale, protocol, metrics), *seen)]
 
 
 def score_dirs(
@@ -59,12 +77,22 @@ def score_protocols(
         sr_name, hr_name = sr_files[name].name, hr_files[name].name
         seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
         for protocol in protocols:
-            try:
-                values = measure(sr, hr, scale, protocol, metrics)
-            except SrgridError as error:
-                raise SrgridError(f"{sr_files[name]} against {hr_files[name]}: {error}") from None
+            values = _measured((sr_files[name], hr_files[name]), (sr, hr), scale, protocol, metrics)
             rows[protocol.name].append(Row(name, values, *seen))
     return rows
+
+
+def _measured(
+    files: tuple[Path, Path],
+    images: tuple[npt.NDArray[Any], npt.NDArray[Any]],
+    scale: int,
+    protocol: Protocol,
+    metrics: Sequence[Metric],
+) -> dict[str, float]:
+    try:
+        return measure(*images, scale, protocol, metrics)
+    except SrgridError as error:
+        raise SrgridError(f"{files[0]} against {files[1]}: {error}") from None
 
 
 def _matched(sr: dict[str, Path], hr: dict[str, Path], sr_dir: Path, hr_dir: Path) -> dict[str, Path]:

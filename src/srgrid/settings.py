@@ -15,6 +15,7 @@ from srgrid.errors import SrgridError
 
 Precision = Literal["auto", "fp32", "bf16"]
 Kind = Literal["8bit", "float"]
+Written = Literal["png", "tif", "webp", "bmp", "ppm", "tga", "jp2", "jpg", "avif"]
 
 
 class Rule:
@@ -49,11 +50,11 @@ def setting(default: Any, about: str, **rule: Any) -> Any:
 class Options:
     """How `srgrid upscale` enlarges and stores images. Raises SrgridError for a word that is none of the choices."""
 
-    kind: Kind = setting("8bit", "PNG, rounded half up; or .npy, float32 in 0..255, clamped but never rounded.")
-    ensemble: bool = setting(False, "x8 self-ensemble: the average over the 8 flips and quarter turns.")
+    kind: Kind = setting("8bit", "Rounded half up; or .npy, float32 in 0..255, never rounded.")
+    ensemble: bool = setting(False, "x8 self-ensemble: mean over 8 flips and turns.")
     tile: int | None = setting(
         None,
-        "Side of tiles in LR pixels; none: as large as memory allows. Only srgrid's own networks have exact ones.",
+        "Side of tiles in LR pixels; none: as memory allows. Exact in srgrid's own networks alone.",
         minimum=1,
     )
     precision: Precision = setting("auto", "What a network computes in; auto: bf16 where the hardware does.")
@@ -66,15 +67,23 @@ class Options:
         None, "Images of equal size at once; none: 1 on a CPU, up to 16 on a GPU. In Python alone.", minimum=1
     )
 
+    format: Written = setting("png", "Of a folder's SR images; one image is written as its name says.")
+    quality: int | None = setting(None, "Makes jpg, avif or webp lossy.", minimum=1, maximum=100)
+    skip_bad: bool = setting(False, "Leave out bad images of a folder; say which.")
+
     def __post_init__(self) -> None:
         for name, choices in choices_of(Options).items():
             if getattr(self, name) not in choices:
                 raise SrgridError(f"{name} {getattr(self, name)!r}: choose one of {', '.join(choices)}")
+        if self.quality is not None and not 1 <= self.quality <= 100:
+            raise SrgridError(f"quality {self.quality}: choose 1 to 100")
+        if self.kind == "float" and (self.format != "png" or self.quality is not None):
+            raise SrgridError("kind float: is written as .npy; leave format and quality out")
 
     @property
     def suffix(self) -> str:
-        """Of the files written."""
-        return ".png" if self.kind == "8bit" else ".npy"
+        """Of the files written into a folder."""
+        return f".{self.format}" if self.kind == "8bit" else ".npy"
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ torch is imported only when a network is asked for.
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,16 +15,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from srgrid import images
+from srgrid import images, photographs
 from srgrid.code import code_identity
 from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
 from srgrid.images import Array
 from srgrid.interpolate import INTERPOLATORS
-from srgrid.made import ImageFolder, open_images, origin, read_image
+from srgrid.made import ImageFolder, open_images, origin, read_photo
 from srgrid.models.architecture import written
 from srgrid.models.find import Located, locate
+from srgrid.names import some
+from srgrid.photographs import Photo
 from srgrid.progress import track
 from srgrid.settings import Options as Options  # noqa: PLC0414 (also known under this module's name)
 
@@ -49,6 +52,7 @@ def upscale_path(
 
     model: "bicubic", one of `INTERPOLATORS`, or what `srgrid.models.load` takes. degradation: whose enlarger is
     "bicubic", and that of `compare`, a picture of the bicubic enlargement beside the SR image (one image only).
+    A colour profile is kept; so is an alpha channel, enlarged apart by MATLAB's bicubic, which is said on stderr.
     Raises SrgridError, naming file or option, and then writes nothing.
     """
     source, output = Path(source), Path(output)
@@ -57,8 +61,7 @@ def upscale_path(
             raise SrgridError(f"{source}: a comparison is made of one image, not of a folder")
         upscale_dir(source, output, model, scale, degradation=degradation, options=options)
         return
-    if output.suffix.lower() != options.suffix:
-        raise SrgridError(f"{output}: {options.kind} output is written as {options.suffix}; choose such a name")
+    _check_name(output, options)
     if compare and compare.suffix.lower() != ".png":
         raise SrgridError(f"{compare}: a comparison is written as .png; choose such a name")
     found = _located(model, scale)
@@ -66,15 +69,15 @@ def upscale_path(
     keep_apart(output, *inputs)
     if compare:
         keep_apart(compare, output, *inputs)
-    image = read_image(source)
+    photo = read_photo(source)
+    _check_kept(output, photo, source)
     runner = _network(found, scale, options) if found else _computed(model, scale, degradation, options)
-    sr = runner.run([image], [str(source)])[0]
-    _write(output, sr)
+    sr = runner.run([photo.colour], [str(source)])[0]
+    _say_alpha([source] if photo.alpha is not None else [])
+    _write(output, sr, photo, scale, options.quality)
     if compare:
-        bicubic = get_degradation(degradation).enlarge(image, scale)
-        images.write(
-            compare, side_by_side(bicubic, np.floor(sr + 0.5).astype(np.uint8) if sr.dtype != np.uint8 else sr)
-        )
+        rounded = sr if sr.dtype == np.uint8 else np.floor(sr + 0.5).astype(np.uint8)
+        images.write(compare, side_by_side(get_degradation(degradation).enlarge(photo.colour, scale), rounded))
 
 
 def upscale_dir(
@@ -88,27 +91,81 @@ def upscale_dir(
 ) -> None:
     """Enlarge every image of a folder, and write a manifest; the new folder appears whole or not at all.
 
-    All images are read before the first is enlarged; the error lists every one that cannot be used.
+    All images are read before the first is enlarged; the error lists every one that cannot be used. With
+    `options.skip_bad` these are left out instead, which is said on stderr and in the manifest.
     """
-    folder = open_images(in_dir)
-    images.check_all(folder.files.values())
+    passed: dict[str, str] = {}
+    folder = open_images(in_dir, passed=passed if options.skip_bad else None)
+    _check_name(Path(out_dir) / f"image{options.suffix}", options)
+    seen_through = _check_all(folder, options, passed)
     found = _located(model, scale)
     keep_apart(out_dir, in_dir, *folder.files.values(), *(found.files if found else ()))
     runner = _network(found, scale, options) if found else _computed(model, scale, degradation, options)
     name = found.shown if found else model
     made_by = {"step": "upscale", "model": name, "scale": scale, "kind": options.kind, **runner.made_by}
+    made_by |= {"left_out": passed} if passed else {}
+    made_by |= {"alpha": "bicubic"} if seen_through else {}
+    made_by |= {} if options.quality is None else {"quality": options.quality}
     entries = {}
+    _say_alpha(seen_through)
     with staged_dir(out_dir) as staged:
         names = iter(track(list(folder.files), f"SR x{scale} {Path(model).stem} {in_dir}"))
         for stems, batch in _batches(folder, options.batch or runner.batch):
-            for stem, sr in zip(stems, runner.run(batch, [str(folder.files[s]) for s in stems]), strict=True):
-                _write(staged / f"{stem}{options.suffix}", sr)
-                entries[f"{stem}{options.suffix}"] = images.describe(sr)
+            called = [str(folder.files[s]) for s in stems]
+            for stem, photo, sr in zip(stems, batch, runner.run([p.colour for p in batch], called), strict=True):
+                file = staged / f"{stem}{options.suffix}"
+                entries[file.name] = images.describe(_write(file, sr, photo, scale, options.quality))
                 next(names)
         next(names, None)
         made_by |= {"tiles": runner.cut} if runner.cut else {}
         made_by |= {"code": code_identity("srgrid.upscale"), "inputs": folder.digests, "lr": origin(folder.made_by)}
         write_manifest(staged, made_by, entries)
+
+
+def _check_name(output: Path, options: Options) -> None:
+    """Raise SrgridError unless what is asked for can be written under this name."""
+    if options.kind == "8bit":
+        photographs.format_of(output, options.quality)
+    elif output.suffix.lower() != options.suffix:
+        raise SrgridError(f"{output}: {options.kind} output is written as {options.suffix}; choose such a name")
+
+
+def _check_kept(output: Path, photo: Photo, source: Path) -> None:
+    """Raise SrgridError if a file of this name would lose the photo's transparency."""
+    if photo.alpha is not None and output.suffix == ".npy":
+        raise SrgridError(f"{source}: has transparent pixels, which float output cannot hold; flatten it first")
+    if output.suffix != ".npy":
+        photographs.check_alpha(output, photo, source)
+
+
+def _check_all(folder: ImageFolder, options: Options, passed: dict[str, str]) -> list[Path]:
+    """Read all images; returns those with transparency. Raises one SrgridError that lists the bad ones, or, where they
+    are to be left out, moves them from the folder's files to `passed`."""
+    bad, transparent = {}, []
+    for name, file in list(folder.files.items()):
+        try:
+            photo = folder.photo(file)
+            _check_kept(file.with_suffix(options.suffix), photo, file)
+        except SrgridError as error:
+            bad[file.name] = str(error)
+            del folder.files[name]
+            folder.digests.pop(file.name, None)
+            continue
+        transparent += [file] if photo.alpha is not None else []
+    if bad and not options.skip_bad:
+        images.refuse(list(bad.values()))
+    passed |= bad
+    if passed and not folder.files:
+        raise SrgridError(f"{folder.path}: none of its {len(passed)} images can be used; {'; '.join(passed.values())}")
+    for name, why in passed.items():
+        print(f"srgrid: left out: {why if name in bad else f'{folder.path / name} ({why})'}", file=sys.stderr)
+    return transparent
+
+
+def _say_alpha(files: list[Path]) -> None:
+    if files:
+        named = some([str(file) for file in files])
+        print(f"srgrid: {named}: transparency is enlarged apart, by bicubic, not by the model", file=sys.stderr)
 
 
 def side_by_side(bicubic: Array, sr: Array) -> Array:
@@ -171,26 +228,29 @@ def _network(found: Located, scale: int, options: Options) -> _Runner:
     return _Runner(run, made_by, _GPU_BATCH if network.device.type == "cuda" else 1, cuts.cut)
 
 
-def _batches(folder: ImageFolder, size: int) -> Iterator[tuple[list[str], list[Array]]]:
+def _batches(folder: ImageFolder, size: int) -> Iterator[tuple[list[str], list[Photo]]]:
     """Images with their stems, up to `size` of equal shape together; neighbours in the list, so few are held."""
     stems: list[str] = []
-    batch: list[Array] = []
+    batch: list[Photo] = []
     for stem, file in folder.files.items():
-        image = folder.read(file)
-        if batch and (len(batch) == size or batch[0].shape[:2] != image.shape[:2]):
+        photo = folder.photo(file)
+        if batch and (len(batch) == size or batch[0].colour.shape[:2] != photo.colour.shape[:2]):
             yield stems, batch
             stems, batch = [], []
         stems.append(stem)
-        batch.append(image)
+        batch.append(photo)
     if batch:
         yield stems, batch
 
 
-def _write(path: Path, sr: Pixels) -> None:
-    if path.suffix.lower() == ".png":
-        images.write(path, sr)
-        return
+def _write(path: Path, sr: Pixels, source: Photo, scale: int, quality: int | None) -> Pixels:
+    """Write an SR image with its source's transparency and colour profile; returns the samples that the file holds."""
+    if path.suffix.lower() != ".npy":
+        photo = source.enlarged(sr, scale)
+        photographs.write(path, photo, quality)
+        return photographs.stored(path, photo, quality)
     content = io.BytesIO()  # np.save to a file itself does not say why it failed
     np.save(content, sr.astype(np.float32), allow_pickle=False)
     with staged_file(path) as staged:
         staged.write_bytes(content.getbuffer())
+    return sr

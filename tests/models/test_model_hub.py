@@ -11,12 +11,14 @@ import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 import torch
 
 import srgrid.models
 
+ROOT = Path(__file__).resolve().parents[2]
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
 
@@ -30,20 +32,23 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        if self.path == "/api/repos/create":
+        path, _, query = self.path.partition("?")
+        if path == "/api/repos/create":
             self.answer({"url": f"http://{self.headers['Host']}/me/tiny"})
-        elif self.path == "/api/validate-yaml":
+        elif path == "/api/validate-yaml":
             self.answer({"warnings": [], "errors": []})
-        elif self.path == "/api/models/me/tiny/preupload/main":
+        elif path == "/api/models/me/tiny/preupload/main":
             mode = {"uploadMode": "regular", "shouldIgnore": False}
             modes = [{"path": f["path"], **mode} for f in json.loads(body)["files"]]
             self.answer({"files": modes})
-        elif self.path == "/api/models/me/tiny/commit/main":
+        elif path == "/api/models/me/tiny/commit/main":
             entries = [json.loads(line) for line in body.splitlines()]
             added = [entry["value"] for entry in entries if entry["key"] == "file"]
             self.files.update({value["path"]: base64.b64decode(value["content"]) for value in added})
             url = f"http://{self.headers['Host']}/me/tiny/commit/{COMMIT}"
-            self.answer({"commitUrl": url, "commitOid": COMMIT, "hookOutput": ""})
+            done = {"commitUrl": url, "commitOid": COMMIT, "hookOutput": ""}
+            opened = {"pullRequestUrl": f"http://{self.headers['Host']}/me/tiny/discussions/1"}
+            self.answer(done | (opened if "create_pr=1" in query else {}))
         else:
             self.send_error(404)
 
@@ -89,14 +94,20 @@ def hub() -> Iterator[ThreadingHTTPServer]:
         server.shutdown()
 
 
-def _python(script: str, hub: ThreadingHTTPServer, tmp_path) -> None:
+def _python(script: str, hub: ThreadingHTTPServer, tmp_path, *arguments: str, cwd=None) -> str:
     """The client reads its settings when it is imported: a process of its own."""
     settings = {"HF_ENDPOINT": f"http://127.0.0.1:{hub.server_port}", "HF_TOKEN": "hf_none", "HF_HOME": str(tmp_path)}
     environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")} | settings
     done = subprocess.run(
-        [sys.executable, "-c", script], env=environment, check=False, capture_output=True, text=True, cwd=tmp_path
+        [sys.executable, "-c", script, *arguments],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
+        cwd=cwd or tmp_path,
     )
     assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 PUSH = """
@@ -135,6 +146,40 @@ def test_push_and_load(hub, tmp_path):
     files = hub.RequestHandlerClass.files
     assert {"model.safetensors", "config.json", "README.md"} <= files.keys()
     assert json.loads(files["config.json"])["scale"] == 3
+
+
+CARDS = f"""
+import sys
+sys.argv[:1] = ["srgrid", "card", {str(ROOT / "results/sample")!r}, "--for", "rcan-bam-s", "--push", "me/tiny"]
+from srgrid.cli import main
+try:
+    main()
+except SystemExit as done:
+    assert done.code == 0
+import srgrid.models
+assert [srgrid.models.load("me/tiny", scale=scale).scale for scale in (2, 4)] == [2, 4]
+"""
+
+
+def test_the_card_of_one_model_is_pushed_with_its_weights(hub, tmp_path):
+    said = _python(CARDS, hub, tmp_path, "--pr", cwd=ROOT)
+    files = hub.RequestHandlerClass.files
+    assert set(files) == {"README.md", "model_x2.safetensors", "model_x4.safetensors"}
+    assert f"README.md  {len(files['README.md']):,} bytes" in said
+    assert "/me/tiny/discussions/1" in said.splitlines()[-1]
+    card = files["README.md"].decode()
+    assert "--model me/tiny --scale 4" in card
+    assert str(ROOT) not in card
+
+
+def test_without_a_connection_it_says_what_would_be_sent(tmp_path):
+    command = [sys.executable, "-m", "srgrid", "card", ROOT / "results/sample", "--for", "rcan-s", "--push", "me/tiny"]
+    environment = {**os.environ, "HF_HOME": str(tmp_path), "HF_TOKEN": "hf_none", "HF_ENDPOINT": "http://127.0.0.1:9"}
+    done = subprocess.run(command, env=environment, check=False, capture_output=True, text=True, cwd=ROOT)
+    assert done.returncode == 2
+    assert "README.md" in done.stdout
+    (message,) = [line for line in done.stderr.splitlines() if line]
+    assert message.startswith("srgrid: error: me/tiny: not pushed to the hub (")
 
 
 def test_a_repository_laid_out_as_super_images(hub, tmp_path):

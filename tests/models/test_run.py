@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 from skimage import data
 
+from srgrid import progress
 from srgrid.errors import SrgridError
 from srgrid.models import Network, build, run
 
@@ -166,3 +167,18 @@ def test_a_batch_is_halved_before_it_is_tiled(monkeypatch):
         assert seen == tries
         for a, b in zip(found, whole, strict=True):
             assert np.abs(a - b).max() < 0.01
+
+
+@pytest.mark.parametrize("tiler", [True, False], ids=["in the network", "before it"])
+def test_tiles_show_how_far_they_are(monkeypatch, capsys, tiler):
+    model, image = _model("rcan-bam-xs", 2), data.coffee()[:70, :100]
+    model = model if tiler else replace(model, tiler=None)
+    run.upscale_float(model, [image], tile=48)
+    assert capsys.readouterr().err == ""  # done at once: nothing to say
+    monkeypatch.setattr(progress, "LOG_EVERY_S", -1.0)
+    run.upscale_float(model, [image], tile=48)
+    shown = capsys.readouterr().err.splitlines()
+    number = len(shown) - 1
+    assert number == (3 + 1 * (2 * 3 + 1)) * 2 * 3 if tiler else number > 4
+    assert shown[0].startswith(f"tiles of an image of 100 x 70 pixels: 1/{number}, ")
+    assert shown[-1] == f"tiles of an image of 100 x 70 pixels: {number} done"

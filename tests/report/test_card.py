@@ -56,7 +56,7 @@ def test_front_matter_is_accepted_by_the_hub_library(run: Path, card: tuple[str,
 def test_markdown_says_what_is_missing_and_where_columns_come_from(card: tuple[str, str]) -> None:
     text = card[0]
     assert "missing: the x4 weights were lost at sea" in text
-    assert "(7 of 8 cells filled)" in text
+    assert "(7 of 8 cells are filled)" in text
     assert "training set: sample-train" in text
     assert "`rcan-bam-s`: rcan-bam-s\\_x2.safetensors (sample-train)" in text
     assert re.search(r"\*\*\d\d\.\d\d\*\*/\*\*0\.\d{4}\*\*", text)
@@ -73,7 +73,7 @@ def test_what_the_run_leaves_out_is_no_missing_cell(run: Path, tmp_path: Path) -
     write_record(copy / "provenance.json", "provenance", record)
     data = gather(copy)
     text = render_markdown(data)
-    assert "(7 of 8 cells filled)" in text
+    assert "(7 of 8 cells are filled)" in text
     assert "photos is declared for scale 2, 4 alone." in text
     assert "| photos | x3 |" not in text
     assert '<td class="none" title="photos is declared for scale 2, 4 alone">none</td>' in render_html(data)

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from run_dir import edit_record, write_tables
 
+from srgrid.models.history import read_model
 from srgrid.report.card import render_html, render_markdown
 from srgrid.report.cardata import gather
 from srgrid.report.control import controls
-from srgrid.report.model import read_model
 
 CONTROL = "rcan-s"
 SHAPE = {"groups": 4, "blocks": 4, "features": 32, "scale": 2}

@@ -1,6 +1,7 @@
 """Which images and crops are shown, and the figures and previews made of them."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from srgrid.metrics import METRICS
 from srgrid.records import read_record
 from srgrid.report.cardata import gather
 from srgrid.report.choose import choose_crop, choose_images
-from srgrid.report.figures import Panel, draw_panels
+from srgrid.report.figures import Panel, draw_panels, draw_rows
 from srgrid.report.previews import view_around
 from srgrid.report.selection import Wanted, select
 from srgrid.report.sources import CellImages, load_pair, open_cell, open_folders
@@ -161,3 +162,46 @@ def test_missing_sr_image_is_named(run: Path, tmp_path: Path) -> None:
     images.write(tmp_path / "other" / "coffee.png", data.coffee())
     with pytest.raises(SrgridError, match=r"other has no image astronaut"):
         load_pair(*open_folders(run / "HR", {"bicubic": tmp_path / "other"}), "astronaut")
+
+
+def _panel(name: str) -> Panel:
+    hr = data.coffee()[60:260, 80:380]
+    srs = {"bicubic": 255 - hr, "net": hr}
+    return Panel(name, name, hr, srs, (40, 30, 80, 60), {"bicubic": "27.29 / 0.7648", "net": "29.17 / 0.8226"}, ["net"])
+
+
+@pytest.mark.parametrize("width", [88, 178])
+def test_a_papers_figure_is_a_row_of_crops_for_each_image_so_many_millimetres_wide(width: int, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        draw_rows([_panel("coffee"), _panel("again")], tmp_path / f"{name}.png", tmp_path / f"{name}.pdf", width)
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert pdf == (tmp_path / "b.pdf").read_bytes()
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    box = re.search(rb"/MediaBox \[ 0 0 ([\d.]+) ([\d.]+) \]", pdf)
+    assert box
+    assert float(box[1]) == pytest.approx(width / 25.4 * 72, abs=0.1)
+    drawn = images.read(tmp_path / "a.png")
+    assert drawn.shape[1] == pytest.approx(width / 25.4 * 300, abs=1)
+    crops = drawn.std(axis=2) > 8  # colour, which text has not
+    thirds = [part.mean() for part in np.array_split(crops, 3, axis=1)]
+    assert min(thirds) > 0.3
+    rows = crops.mean(axis=1) > 0.3
+    assert np.count_nonzero(np.diff(rows.astype(int)) == 1) == 2
+
+
+def test_a_papers_figure_too_narrow_for_its_methods_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SrgridError, match="20 mm are too narrow for 3 crops"):
+        draw_rows([_panel("coffee")], tmp_path / "a.png", tmp_path / "a.pdf", 20)
+    assert not list(tmp_path.iterdir())
+
+
+def test_fonts_are_in_the_pdf_and_the_frame_is_seen_by_all(tmp_path: Path) -> None:
+    draw_panels([_panel("coffee")], tmp_path / "a.png", tmp_path / "a.pdf")
+    pdf = (tmp_path / "a.pdf").read_bytes()
+    assert pdf.count(b"/Type /FontDescriptor") == pdf.count(b"/FontFile2 ") > 0
+    drawn = images.read(tmp_path / "a.png").astype(int)
+    yellow, black = ((abs(drawn - colour).sum(axis=2) < 40).sum() for colour in ((255, 212, 0), (0, 0, 0)))
+    assert yellow > 300
+    assert black > 300
+    title = drawn[: int(0.2 * 300), :].min(axis=2) < 128
+    assert np.flatnonzero(title.any(axis=0))[0] >= 0.04 * 300 - 1

@@ -75,7 +75,7 @@ def test_the_lowest_value_is_the_best_on_card_page_and_in_latex(third: Path) -> 
     card = (third / "model_card.md").read_text()
     assert f"/**{best}** [" in card
     assert f"/{other} [" in card
-    assert "PSNR (dB) / SSIM on luma / MAE (levels, lower is better) on RGB, best of a row in **bold**." in card
+    assert "PSNR (dB) / SSIM on luma / MAE (levels, lower is better) on RGB. The best of a row is in **bold**." in card
     page = (third / "model_card.html").read_text()
     assert f"/ <b>{best}</b></span>" in page
     assert f"/ {other}</span>" in page

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,12 +12,12 @@ from run_dir import MODEL, draw, edit_record, write_tables
 
 from srgrid.degrade import DEGRADATIONS
 from srgrid.errors import SrgridError
+from srgrid.models.history import read_model
 from srgrid.networks import ARCHITECTURES, RcanConfig
 from srgrid.report import card as cards
 from srgrid.report import origins, views
 from srgrid.report.card import build_card, render_html, render_markdown
 from srgrid.report.cardata import gather
-from srgrid.report.model import read_model
 from srgrid.report.selection import Wanted
 
 
@@ -71,7 +73,13 @@ def test_two_foreign_networks_are_described_by_their_records(run: Path, tmp_path
 
 
 def test_sr_images_given_by_hand_are_called_so(run: Path, tmp_path: Path) -> None:
-    for text in texts(columns(run, tmp_path / "copy", {}, {"found": None})):
+    copy = columns(run, tmp_path / "copy", {}, {"found": None})
+    data = gather(copy)
+    alone = render_markdown(replace(data, order=data.order | {"scale": [4]}, missing=defaultdict(str)))
+    assert "srgrid upscale photo.png photo_x4.png --model bicubic --scale 4" in alone
+    assert "_x2" not in alone.split("### How to use")[1].split("## Training")[0]
+    for text in texts(copy):
+        assert "Networks can smear" not in text
         assert text.count("SR images given by hand; what made them is not recorded.") == 2  # description, source
         assert "No weights are recorded in this run." in text
         assert "No model was trained or used" not in text
@@ -179,11 +187,11 @@ def test_a_network_scored_on_another_degradation_is_said_to_be(run: Path, tmp_pa
 
 def test_images_that_the_config_names_are_not_said_to_be_chosen_by_scores(run: Path, tmp_path: Path) -> None:
     copy = shutil.copytree(run, tmp_path / "copy")
-    assert all("The images shown were chosen by their scores" in text for text in texts(copy))
+    assert all("The scores chose the images shown, not the eye" in text for text in texts(copy))
     draw(copy, "photos", 2, Wanted(show={"coffee": (0, 0, 40, 40)}))
     for text in texts(copy):
-        assert "Some of the images and crops shown are named in the run's configuration" in text
-        assert "The images shown were chosen by their scores" not in text
+        assert "The run's configuration names some of the images and crops shown" in text
+        assert "The scores chose the images shown" not in text
         assert "the largest losses are among" not in text
 
 

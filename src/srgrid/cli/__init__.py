@@ -11,7 +11,7 @@ from typing import NoReturn
 import click
 
 from srgrid import __version__
-from srgrid.cli import bench, check, cost, data, images, report, scores, training, verify, workflow
+from srgrid.cli import bench, check, completion, cost, data, images, report, scores, training, verify, workflow
 from srgrid.cli.options import example
 from srgrid.errors import SrgridError
 from srgrid.files import trouble
@@ -42,7 +42,7 @@ for _command in (
     *(data.data, images.lr, images.upscale, images.sr, cost.cost),
     *(training.pack_hr, training.pack, training.train),
     *(scores.score, scores.cells, scores.grid, scores.audit, report.figure, report.provenance, report.card),
-    *(verify.verify, verify.why, verify.crate),
+    *(verify.verify, verify.why, verify.crate, completion.completion),
 ):
     app.add_command(_command)
 

@@ -30,12 +30,13 @@ def lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str, define: dict[s
 @click.option(
     "--model",
     required=True,
-    help="bicubic, lanczos or another interpolator, a name, a weights file, a folder, a hub id or a Python entry.",
+    help="bicubic, lanczos, a name, a weights file, a folder, a hub id or a Python entry.",
 )
 @scale
 @degradation_option("bicubic only: whose kernel enlarges")
 @config_option("--define")
 @settings_of(Options, "kind", "ensemble", "tile", "precision", "device", "threads", "rgb_range")
+@settings_of(Options, "format", "quality", "skip_bad")
 @click.option("--compare", type=PATH, help="Also write bicubic | SR side by side (one image).")
 def upscale(
     source: Path,
@@ -47,7 +48,7 @@ def upscale(
     compare: Path | None,
     **options: Any,
 ) -> None:
-    """Super-resolve an image or a folder."""
+    """Super-resolve an image or a folder. Transparency and colour profile are kept."""
     from srgrid.degrade import degradations, get_degradation
     from srgrid.upscale import upscale_path
 

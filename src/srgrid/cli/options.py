@@ -50,7 +50,7 @@ class Json(click.ParamType[Any]):
 
 def json_option(flag: str, about: str, kind: type[dict[str, Any]] | type[list[Any]] = dict) -> Callable[..., Any]:
     """An option that takes JSON: an empty object, or list, if it is not given."""
-    return click.option(flag, type=Json(kind), default=json.dumps(kind()), help=about)
+    return click.option(flag, type=Json(kind), default=json.dumps(kind()), show_default=False, help=about)
 
 
 def degradation_option(about: str) -> Callable[..., Any]:
@@ -72,7 +72,11 @@ def settings_of(record: type, *names: str, unset: bool = False) -> Callable[[Fun
         for name in reversed(names):
             one, rule = told(record)[name], rules[name]
             rule = rule | rule.get("oneOf", [rule])[0]
-            kinds = {"integer": click.IntRange(min=rule.get("minimum")), "number": float, "boolean": bool}
+            kinds = {
+                "integer": click.IntRange(min=rule.get("minimum"), max=rule.get("maximum")),
+                "number": float,
+                "boolean": bool,
+            }
             words = f"{', '.join(rule['enum'])}: " if "enum" in rule else ""
             function = click.option(
                 f"--{name.replace('_', '-')}",

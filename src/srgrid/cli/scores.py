@@ -13,19 +13,21 @@ from srgrid.files import keep_apart
 
 
 @click.command(epilog=example("srgrid score SR_DIR HR_DIR --scale 4 --protocol rgb8 --out scores.csv"))
-@click.argument("sr_dir", type=PATH, help="SR images.")
-@click.argument("hr_dir", type=PATH, help="HR images of the same names, or with one prefix and suffix less.")
+@click.argument("sr", type=PATH, help="A folder of SR images, or one.")
+@click.argument("hr", type=PATH, help="HR images of the same names, or with one prefix and suffix less; or one.")
 @scale
 @click.option("--protocol", default="rgb8", help="rgb8, luma8, literature, super-image or one of --define.")
-@click.option("--out", type=PATH, help="Write the rows and the mean as CSV.")
+@click.option("--out", type=PATH, help="Write a row for each image as CSV.")
+@click.option("--mean", is_flag=True, help="End the CSV with the mean, as a row of that name.")
 @config_option("--define")
 @metrics
 def score(
-    sr_dir: Path,
-    hr_dir: Path,
+    sr: Path,
+    hr: Path,
     scale: int,
     protocol: str,
     out: Path | None,
+    mean: bool,
     define: dict[str, Any],
     metrics: list[str],
 ) -> None:
@@ -35,14 +37,14 @@ def score(
 
     chosen = get_metrics(metrics)
     if out:
-        keep_apart(out, sr_dir, hr_dir)
+        keep_apart(out, sr, hr)
     rule = protocols.get_protocol(protocol, protocols.protocols(define))
-    rows = scoring.score_dirs(sr_dir, hr_dir, scale, rule, chosen)
-    if said := scoring.read_as(rows):
-        print(f"{sr_dir}: names read as {said}", file=sys.stderr)
-    shown = [*rows, scoring.Row("mean", scoring.mean(rows))]
+    rows = scoring.score_paths(sr, hr, scale, rule, chosen)
+    if sr.is_dir() and (said := scoring.read_as(rows)):
+        print(f"{sr}: names read as {said}", file=sys.stderr)
+    shown = [*rows, scoring.Row("mean", scoring.mean(rows))] if sr.is_dir() else rows
     if out:
-        scoring.write_rows(out, shown, chosen)
+        scoring.write_rows(out, shown if mean else rows, chosen)
     width = max(len(row.image) for row in shown)
     for row in shown:
         texts = (f"{row.values[m.name]:{m.printed + 7}.{m.printed + 2}f} {m.unit}".rstrip() for m in chosen)

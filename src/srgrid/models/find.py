@@ -80,8 +80,8 @@ def locate(source: str | Path, scale: int | None = None) -> Located:
     """Which files a model is read from. Looks at names of files alone; nothing is fetched.
 
     source: a name (`srgrid.networks.names()`), a weights file of ours or of another project, an ONNX or a TorchScript
-    file, a local folder with `model.safetensors` or super-image's `pytorch_model_<scale>x.pt`, a Python entry
-    (`srgrid.models.entry`), or a hub id.
+    file, a local folder with `model.safetensors`, `model_x<scale>.safetensors` or super-image's
+    `pytorch_model_<scale>x.pt`, a Python entry (`srgrid.models.entry`), or a hub id.
     scale: which file is meant, of a name or of super-image's folder (4 if it is not said).
     Raises SrgridError if it is none of these, or there is no such file.
     """
@@ -111,10 +111,17 @@ def of_scale(scale: int) -> str:
     return f"pytorch_model_{scale}x.pt"
 
 
+def weights_of(scale: int) -> str:
+    """The name of a scale's weights where a repository holds those of several."""
+    return f"model_x{scale}.safetensors"
+
+
 def _in_folder(path: Path, scale: int | None) -> Located:
     if (path / WEIGHTS).is_file():
         config = path / CONFIG
         return Located(str(path), "folder", path / WEIGHTS, config if config.is_file() else None)
+    if (own := path / weights_of(scale or 4)).is_file():
+        return Located(str(path), "folder", own)
     found = sorted(path.glob("pytorch_model_?x.pt"))
     file = found[0] if scale is None and len(found) == 1 else path / of_scale(scale or 4)
     if not file.is_file():

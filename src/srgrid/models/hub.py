@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-from torch import nn
+from typing import TYPE_CHECKING, Any
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
 from srgrid.models.architecture import written
-from srgrid.models.find import CONFIG, WEIGHTS, of_scale
+from srgrid.models.card import ModelCard, render
+from srgrid.models.find import CONFIG, WEIGHTS, of_scale, weights_of
+from srgrid.models.history import read_model
 from srgrid.models.record import WeightsRecord
-from srgrid.models.weights import save
-from srgrid.networks import ARCHITECTURES
+from srgrid.records import file_digest
+
+if TYPE_CHECKING:
+    from torch import nn
 
 
 def fetch(hub_id: str, scale: int) -> tuple[Path, Path | None]:
@@ -35,6 +38,8 @@ def fetch(hub_id: str, scale: int) -> tuple[Path, Path | None]:
     try:
         if own := get(WEIGHTS):
             return own, get(CONFIG)
+        if one := get(weights_of(scale)):
+            return one, None
         return Path(hf_hub_download(hub_id, of_scale(scale))), None
     except (OSError, ValueError) as error:  # ValueError: no valid repository id
         raise SrgridError(
@@ -42,21 +47,28 @@ def fetch(hub_id: str, scale: int) -> tuple[Path, Path | None]:
         ) from None
 
 
-def save_folder(folder: Path, module: nn.Module, record: WeightsRecord, name: str = "") -> None:
-    """Write a network as a folder that `srgrid.models.load` and the hub take; a README.md that is there stays.
+def save_folder(folder: Path, module: nn.Module, record: WeightsRecord, at: str = ".") -> None:
+    """Write a network as a folder that `srgrid.models.load` and the hub take, with its card; a README.md that is there
+    stays.
 
-    name: what to call the folder in the README's example.
+    at: what loads it, as the card says: the folder itself, or a hub id.
     """
+    from srgrid.models.weights import save
+
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save(folder / WEIGHTS, module, record)
-    config = {"architecture": record.architecture, **written(record.config)}
-    texts = {CONFIG: json.dumps(config, indent=2, sort_keys=True) + "\n"}
+    texts = {CONFIG: config_text(record)}
     if not (folder / "README.md").exists():
-        texts["README.md"] = _readme(record, name or str(folder))
+        texts["README.md"] = _readme(folder / WEIGHTS, module, record, at)
     for file, text in texts.items():
         with staged_file(folder / file) as staged:
             staged.write_text(text)
+
+
+def config_text(record: WeightsRecord) -> str:
+    """What stands in config.json beside weights."""
+    return json.dumps({"architecture": record.architecture, **written(record.config)}, indent=2, sort_keys=True) + "\n"
 
 
 def push(hub_id: str, module: nn.Module, record: WeightsRecord, **options: Any) -> str:
@@ -64,28 +76,49 @@ def push(hub_id: str, module: nn.Module, record: WeightsRecord, **options: Any) 
 
     options: private and token, as huggingface_hub takes them. Raises SrgridError with its message if it fails.
     """
-    from huggingface_hub import HfApi
+    with tempfile.TemporaryDirectory() as folder:
+        save_folder(Path(folder), module, record, hub_id)
+        files = {file.name: file for file in sorted(Path(folder).iterdir())}
+        return push_files(hub_id, files, **options)
+
+
+def push_files(hub_id: str, files: Mapping[str, Path], *, pr: bool = False, **options: Any) -> str:
+    """Upload files under their names in a repository, which is made if need be; returns the address of the commit.
+
+    pr: open a pull request on a repository that is there. options: private and token, as huggingface_hub takes them.
+    Raises SrgridError with the hub's message if it fails.
+    """
+    from huggingface_hub import CommitOperationAdd, HfApi
 
     try:
         api = HfApi(token=options.get("token"))
-        repository = api.create_repo(hub_id, private=options.get("private"), exist_ok=True).repo_id
-        with tempfile.TemporaryDirectory() as folder:
-            save_folder(Path(folder), module, record, repository)
-            return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Push with srgrid"))
-    except (OSError, ValueError) as error:
-        raise SrgridError(f"model {hub_id!r}: not pushed to the hub ({_reason(error)})") from None
+        if not pr:
+            hub_id = api.create_repo(hub_id, private=options.get("private"), exist_ok=True).repo_id
+        added = [CommitOperationAdd(name, file) for name, file in files.items()]
+        done = api.create_commit(hub_id, added, commit_message="Push with srgrid", create_pr=pr)
+        return str(done.pr_url if pr else done.commit_url)
+    except (OSError, ValueError, _client_error()) as error:
+        again = "see to the network and the token, and push again"
+        raise SrgridError(f"{hub_id}: not pushed to the hub ({_reason(error)}); {again}") from None
+
+
+def _client_error() -> type[Exception]:
+    """What the hub's HTTP client raises where it gets no answer; which client that is depends on the hub's version."""
+    from huggingface_hub.errors import HfHubHTTPError
+
+    base = HfHubHTTPError.__bases__[0]
+    assert issubclass(base, Exception)
+    return base
 
 
 def _reason(error: Exception) -> str:
     return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
 
 
-def _readme(record: WeightsRecord, name: str) -> str:
-    licence = [f"license: {record.licence.lower()}"] if record.licence else []
-    head = ["---", "library_name: srgrid", *licence, "tags:", "- image-super-resolution", "---"]
-    scale = record.config.scale
-    title = f"# {record.name or record.architecture} x{scale}"
-    code = f"model = srgrid.models.load({name!r}, scale={scale})"
-    use = ["```python", "import srgrid.models", "", code, "```"]
-    about = ARCHITECTURES[record.architecture].about(record.config)
-    return "\n".join([*head, "", title, "", about, "", *use, ""])
+def _readme(file: Path, module: nn.Module, record: WeightsRecord, at: str) -> str:
+    """The card of a network that has just been written."""
+    said = {"method": record.name or record.architecture, "scale": record.config.scale, "file": file.name}
+    said |= {"sha256": file_digest(file), "architecture": record.architecture, "config": written(record.config)}
+    said |= {"parameters": sum(one.numel() for one in module.parameters()), "licence": record.licence}
+    model = read_model(said | {"provenance": record.provenance, "measured": {"measured": record.measured}})
+    return render(ModelCard(f"{model.method} x{model.scale}", [model], at))

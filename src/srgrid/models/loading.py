@@ -63,7 +63,7 @@ def load(source: str | Path | Located, scale: int | None = 4, rgb_range: float |
         _require_scale(network.scale, scale, where)
         return network
     if HEADER in content.metadata:
-        record = WeightsRecord.of_header(content.metadata[HEADER], content.path)
+        record = _licensed(WeightsRecord.of_header(content.metadata[HEADER], content.path), content.path)
         _require_range(record, rgb_range, where)
     else:
         try:
@@ -101,6 +101,11 @@ def describe(source: str | Path | Located, scale: int | None = None, rgb_range: 
         "licence": network.licence,
         "citations": list(network.citations),
     }
+
+
+def _licensed(record: WeightsRecord, weights: Path) -> WeightsRecord:
+    """With the licence that stands beside the weights, where they say none themselves."""
+    return record if record.licence else replace(record, licence=record.with_measured(weights).licence)
 
 
 def _require_scale(own: int, wanted: int | None, where: str) -> None:

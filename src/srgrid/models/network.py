@@ -89,6 +89,7 @@ class Network:
     ) -> ImageT:
         """Enlarge a PIL image or a uint8 array (H x W or H x W x 3); returns the same kind, `scale` times the size.
 
+        A PIL image keeps its colour profile and its alpha channel, which is enlarged apart, by bicubic.
         The options are those of `srgrid.models.run.upscale_array`.
         """
         out: ImageT = upscale_any(self, image, tile=tile, ensemble=ensemble, precision=precision)

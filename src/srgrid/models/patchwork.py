@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
+from itertools import pairwise, product
 from pathlib import Path
 from typing import Protocol
 
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from srgrid.errors import SrgridError
+from srgrid.progress import track
 
 SMALLEST_TILE = 32
 _MOST_OVERLAP = 64
@@ -91,13 +92,18 @@ class Patchwork:
 def _put_together(module: nn.Module, x: Tensor, window: tuple[int, int], overlap: int, scale: int) -> Tensor:
     number, channels, height, width = x.shape
     out = torch.empty((number, channels, height * scale, width * scale), device=x.device)
-    for top, first_row, last_row in _places(height, window[0], overlap):
-        for left, first, last in _places(width, window[1], overlap):
-            tile = module(x[:, :, top : top + window[0], left : left + window[1]].contiguous())
-            rows = slice((first_row - top) * scale, (last_row - top) * scale)
-            columns = slice((first - left) * scale, (last - left) * scale)
-            out[:, :, first_row * scale : last_row * scale, first * scale : last * scale] = tile[:, :, rows, columns]
+    tiles = list(product(_places(height, window[0], overlap), _places(width, window[1], overlap)))
+    for (top, first_row, last_row), (left, first, last) in track(tiles, tiles_of(x), brief=True):
+        tile = module(x[:, :, top : top + window[0], left : left + window[1]].contiguous())
+        rows = slice((first_row - top) * scale, (last_row - top) * scale)
+        columns = slice((first - left) * scale, (last - left) * scale)
+        out[:, :, first_row * scale : last_row * scale, first * scale : last * scale] = tile[:, :, rows, columns]
     return out
+
+
+def tiles_of(x: Tensor) -> str:
+    """What progress calls the tiles of images, N x 3 x H x W."""
+    return f"tiles of an image of {x.shape[3]} x {x.shape[2]} pixels"
 
 
 def _places(length: int, side: int, overlap: int) -> Iterator[tuple[int, int, int]]:

@@ -63,7 +63,7 @@ _RCAN = (
     " Inside each block an attention unit weighs the feature channels."
 )
 _BAM = (
-    " RCAN-BAM exchanges that unit for balanced attention (Wang et al. 2021): one branch weighs channels by their"
+    " RCAN-BAM exchanges that unit for balanced attention (BAM, Wang et al. 2021): one branch weighs channels by their"
     " averages, another weighs positions by the maximum over channels, and the two are multiplied."
 )
 _END = " The enlargement happens at the very end, by pixel shuffle."

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from srgrid.errors import SrgridError
-from srgrid.images import check, from_pil
+from srgrid.images import check
 from srgrid.models.architecture import Computed, Tiler
 from srgrid.models.devices import float32, free_memory, has_native_bf16, out_of_memory
 from srgrid.models.patchwork import SMALLEST_TILE, Patchwork
+from srgrid.photographs import from_pil
 from srgrid.settings import Precision
 
 Float = npt.NDArray[np.float32]
@@ -54,13 +55,15 @@ class NotFiniteError(SrgridError):
 def upscale_any(network: Runs, image: Any, **options: Any) -> Any:
     """`upscale_array` for a PIL image or a uint8 array, returning the same kind.
 
-    A PIL image is taken as a file is: turned upright, and refused if it would lose something (srgrid.images.from_pil).
+    A PIL image is taken as a file is: turned upright, its colour profile kept, its alpha channel enlarged apart by
+    MATLAB's bicubic, and refused if it would lose something (srgrid.photographs.from_pil).
     """
     from PIL import Image
 
     if not isinstance(image, Image.Image):
         return upscale_array(network, image, **options)
-    return Image.fromarray(upscale_array(network, from_pil(image), **options))
+    photo = from_pil(image)
+    return photo.enlarged(upscale_array(network, photo.colour, **options), network.scale).to_pil()
 
 
 def upscale_array(
@@ -99,7 +102,7 @@ def upscale_float(
     for image in images:
         check(image)
         if image.ndim == 3 and image.shape[2] != 3:
-            raise SrgridError(f"image: expected 1 or 3 channels, got {image.shape[2]}")
+            raise SrgridError(f"image: expected 1 or 3 channels, got {image.shape[2]}; give alpha as a PIL image")
     if tile is not None and tile < SMALLEST_TILE:
         raise SrgridError(f"tile {tile}: the smallest tile is {SMALLEST_TILE} LR pixels")
     colour = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]

@@ -14,8 +14,10 @@ from torch import Tensor, nn
 
 from srgrid.models.architecture import Tiler
 from srgrid.models.devices import free_memory
+from srgrid.models.patchwork import tiles_of
 from srgrid.models.rcan import Block, Group, Rcan
 from srgrid.models.rcan_config import RcanConfig
+from srgrid.progress import track
 
 _TAIL_HALO = 2  # LR pixels that the upsampler's three 3x3 convolutions see, rounded up
 
@@ -34,16 +36,26 @@ def tiled(model: Rcan, x: Tensor, side: int) -> Tensor:
     number, _, height, width = x.shape
     maps = 5 * 4 * number * model.config.features * height * width
     store = x.device if maps < 0.6 * free_memory(x.device) else torch.device("cpu")
-    sweep = _Sweep(side, x.device, store)
+    sweep = _Sweep(side, x.device, store, _tiles_of_all_layers(model.config, x, side))
     head = sweep(lambda a: model.head(model.sub_mean(a * model.config.rgb_range)), 1, x)
     deep = head
     for group in list(model.body)[:-1]:
         assert isinstance(group, Group)
         deep = _tiled_group(group, deep, sweep)
     deep = sweep(lambda a, b: model.body[-1](a) + b, 1, deep, head)
-    return sweep(
+    out = sweep(
         lambda a: model.add_mean(model.tail(a)) / model.config.rgb_range, _TAIL_HALO, deep, scale=model.config.scale
-    ).to(x.device)
+    )
+    return out.to(x.device)
+
+
+def _tiles_of_all_layers(config: RcanConfig, x: Tensor, side: int) -> Iterator[int]:
+    """Shows how many of all tiles are done: `next` after each."""
+    layers = 3 + config.groups * (2 * config.blocks + 1)  # head, body and tail; a block has two, and a group one more
+    number = layers * -(-x.shape[2] // side) * -(-x.shape[3] // side)
+    shown = iter(track(range(number), tiles_of(x), brief=True))
+    next(shown)
+    return shown
 
 
 TILER = Tiler(tiled, bytes_per_pixel)
@@ -68,8 +80,8 @@ def _rescale(attention: nn.Module, pooled: Tensor) -> Callable[..., Tensor]:
 class _Sweep:
     """Applies one layer to whole-image maps tile by tile."""
 
-    def __init__(self, side: int, device: torch.device, store: torch.device) -> None:
-        self.side, self.device, self.store = side, device, store
+    def __init__(self, side: int, device: torch.device, store: torch.device, shown: Iterator[int]) -> None:
+        self.side, self.device, self.store, self.shown = side, device, store, shown
 
     def __call__(self, layer: Callable[..., Tensor], halo: int, *maps: Tensor, scale: int = 1) -> Tensor:
         height, width = maps[0].shape[2:]
@@ -81,6 +93,7 @@ class _Sweep:
             part = layer(*(m[:, :, rows, columns].to(self.device) for m in maps))
             part = part[:, :, above * scale :, before * scale :]
             part = part[:, :, : (bottom - top) * scale, : (right - left) * scale]
+            next(self.shown, None)
             if out is None:
                 shape = (part.shape[0], part.shape[1], height * scale, width * scale)
                 out = torch.empty(shape, dtype=part.dtype, device=self.store, memory_format=torch.channels_last)

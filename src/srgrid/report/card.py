@@ -1,7 +1,6 @@
 """The model card: Markdown for the Hugging Face Hub, and one self-contained HTML page."""
 
 import re
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,8 @@ from markupsafe import Markup
 
 from srgrid.errors import SrgridError
 from srgrid.files import staged_file
+from srgrid.markdown import code_block, md, shell_word
+from srgrid.models.history import plain
 from srgrid.records import flatten
 from srgrid.report import origins, views
 from srgrid.report.cardata import CardData, gather
@@ -72,6 +73,11 @@ def render_grid(data: CardData, templates: Path | None = None) -> str:
     return _tidy(f"---\n{front_matter(data)}---\n\n" + _render(env, "grid.md.j2", _context(data)))
 
 
+def render_part(name: str, context: Mapping[str, Any], templates: Path | None = None) -> str:
+    """One of the Markdown templates with what it shows."""
+    return _render(_environment(templates, autoescape=False), name, context)
+
+
 def render_html(data: CardData, templates: Path | None = None) -> str:
     """The card as one HTML file that asks nothing of the network."""
     return _html(_context(data), templates)
@@ -95,7 +101,7 @@ def _html(context: Mapping[str, Any], templates: Path | None) -> str:
         "parts": {name: Markup(_source(env, name)) for name in ("page.css", "page.js", "compare.js", "plots.js")},
         "downloads": downloads,
         "page_data": script_json(page_data(data, PAGE_BUDGET)),
-        "facts": {key: origins.plain(value) for key, value in sorted(flatten(data.provenance).items())},
+        "facts": {key: plain(value) for key, value in sorted(flatten(data.provenance).items())},
     }
     return _render(env, "card.html.j2", {**context, **more})
 
@@ -173,29 +179,3 @@ def _context(data: CardData) -> dict[str, Any]:
         "bibtex": origins.all_bibtex(data),
         "command": data.provenance.get("command", ""),
     }
-
-
-_MD_SPECIAL = re.compile(r"([\\`*_\[\]{}|#~$])")
-
-
-def md(value: object) -> str:
-    """Escape text from data for a Markdown line or table cell: nothing in it is read as markup or HTML."""
-    text = str(value).replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _MD_SPECIAL.sub(r"\\\1", text).replace("\r", " ").replace("\n", " ")
-
-
-def shell_word(value: object) -> str:
-    """Text as one word of a shell command, on one line: bash's $'...' where it holds control characters."""
-    text = str(value)
-    if text.isprintable():
-        return shlex.quote(text)
-    shown = (c if c.isprintable() and c not in "\\'" else "".join(f"\\x{b:02x}" for b in c.encode()) for c in text)
-    return f"$'{''.join(shown)}'"
-
-
-def code_block(value: object, language: str = "") -> str:
-    """Text as a Markdown code block, with a fence that is longer than any row of backticks in it."""
-    text = str(value).strip("\n")
-    longest = max((len(row) for row in re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"

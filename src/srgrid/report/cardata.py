@@ -14,12 +14,13 @@ from srgrid.data.registry import Dataset, load_registry
 from srgrid.degrade import Degradation, degradations
 from srgrid.errors import SrgridError
 from srgrid.metrics import Metric
+from srgrid.models.history import Model
 from srgrid.records import SELECTION, TABLE_NAMES, check_files, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.costs import COSTS, run_costs
 from srgrid.report.curves import curves
 from srgrid.report.intervals import read_intervals
-from srgrid.report.model import Model, models
+from srgrid.report.model import models
 from srgrid.report.published import Published, published
 from srgrid.report.tables import (
     BASELINE,

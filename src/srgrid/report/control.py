@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from srgrid.models.history import Model, Training
 from srgrid.report.cardata import CardData
 from srgrid.report.differences import paired
-from srgrid.report.model import Model, Training
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,11 @@ from srgrid.report.tables import best_methods, headings, score_text
 WIDTH = 7.0  # inches: the text width of a two-column paper
 GAP, CELL_GAP, LABEL, HEAD = 0.12, 0.07, 0.36, 0.24
 LARGEST = 2.4  # inches: side of a crop
-ACCENT = "#d1321f"
+ROW_GAP = 0.04  # inches between the crops of a paper's figure
+SMALLEST_TYPE = 4.5  # points that can be read in print
+_CHARACTER = 0.5 / 72  # inches: mean width of a character, for each point of its size
+MARGIN = 0.04  # inches left of a title, which a page would cut into otherwise
+FRAME = (("black", 2.6), ("#ffd400", 1.3))  # of the crop: seen on any image, and with any eyes
 
 STYLE: Any = {
     "font.family": "STIXGeneral",  # ships with matplotlib: the same glyphs everywhere
@@ -54,29 +58,44 @@ class Panel:
     heading: str = ""
 
 
-def show(cell: CellImages, wanted: Wanted, out_png: Path, out_dir: Path, whole: bool = True) -> None:
-    """Select what is shown of a cell, write that down, draw it (`draw`), and make the page's previews in a folder.
+def show(
+    cell: CellImages,
+    wanted: Wanted,
+    out_png: Path,
+    out_dir: Path | None,
+    whole: bool = True,
+    row_mm: float | None = None,
+) -> None:
+    """Select what is shown of a cell, write that down, draw it (`draw`), and make the page's previews in `out_dir`.
 
     Raises SrgridError when a file would be written over what it is made of.
     """
     record = Path(out_png).with_suffix(SELECTION)
-    cell.keep_apart(record, out_dir)
+    cell.keep_apart(record, *([out_dir] if out_dir else []))
     selection = select(cell, wanted)
     selection.write(record)
-    draw(selection, cell, out_png, whole)
-    previews(selection, cell, out_dir, whole)
+    draw(selection, cell, out_png, whole, row_mm)
+    if out_dir:
+        previews(selection, cell, out_dir, whole)
 
 
-def draw(selection: Selection, cell: CellImages, out_png: Path, whole: bool = True) -> None:
+def draw(
+    selection: Selection, cell: CellImages, out_png: Path, whole: bool = True, row_mm: float | None = None
+) -> None:
     """Draw a cell's figure of the selected images: .png, with .pdf and the record .json beside it.
 
-    Each image is one row: the whole HR with the crop marked, and the crops of HR and of every method with their scores
-    below. Without `whole`, only the crops are shown: for images that may not be passed on.
+    Each image is a part of its own: the whole HR with the crop marked, and the crops of HR and of every method with
+    their scores below. Without `whole`, only the crops are shown: for images that may not be passed on. row_mm: draw
+    for a paper instead, so many millimetres wide: a row of crops for each image (`draw_rows`).
     Raises SrgridError when a file would be written over what it is made of.
     """
     png, pdf, record = (Path(out_png).with_suffix(suffix) for suffix in (".png", ".pdf", ".json"))
     cell.keep_apart(png, pdf, record)
-    draw_panels([_panel(shown, cell) for shown in selection.figure], png, pdf, whole)
+    panels = [_panel(shown, cell) for shown in selection.figure]
+    if row_mm is None:
+        draw_panels(panels, png, pdf, whole)
+    else:
+        draw_rows(panels, png, pdf, row_mm)
     made = {
         "sha256": {file.name: file_digest(file) for file in (png, pdf)},
         "methods": list(selection.methods),
@@ -156,13 +175,61 @@ def draw_panels(panels: Sequence[Panel], out_png: Path, out_pdf: Path, whole: bo
         FigureCanvasAgg(figure)
         top = total
         for panel, layout in zip(panels, layouts, strict=True):
-            _draw_panel(_Sheet(figure, total), panel, layout, top)
+            _draw_panel(_Sheet(figure, WIDTH, total), panel, layout, top)
             top -= layout.height + 0.1
-        with staged_file(Path(out_png)) as staged:
-            figure.savefig(staged, format="png", metadata={"Software": None})
-        nothing = dict.fromkeys(("Creator", "Producer", "CreationDate", "ModDate"))
-        with staged_file(Path(out_pdf)) as staged:
-            figure.savefig(staged, format="pdf", metadata=nothing)
+        _save(figure, out_png, out_pdf)
+
+
+def _save(figure: Figure, out_png: Path, out_pdf: Path) -> None:
+    with staged_file(Path(out_png)) as staged:
+        figure.savefig(staged, format="png", metadata={"Software": None})
+    nothing = dict.fromkeys(("Creator", "Producer", "CreationDate", "ModDate"))
+    with staged_file(Path(out_pdf)) as staged:
+        figure.savefig(staged, format="pdf", metadata=nothing)
+
+
+def draw_rows(panels: Sequence[Panel], out_png: Path, out_pdf: Path, width_mm: float) -> None:
+    """Draw panels for a paper: in a row the crop of HR and of each method, scores below, names above the first row.
+
+    width_mm: of the figure, such as 88 for one column of a page and 178 for two. Raises SrgridError if it is too narrow
+    for the methods, or there are no panels.
+    """
+    if not panels:
+        raise SrgridError(f"No images for {out_png}: a figure needs at least one.")
+    names = ["HR", *panels[0].srs]
+    width = width_mm / 25.4
+    side = (width - (len(names) - 1) * ROW_GAP) / len(names)
+    texts = {name for panel in panels for name in (*names, *panel.texts.values(), panel.name)}
+    size = min(8.0, side / (_CHARACTER * max(map(len, texts))))
+    if size < SMALLEST_TYPE:
+        raise SrgridError(
+            f"{out_png}: {width_mm:g} mm are too narrow for {len(names)} crops; give more, or fewer methods"
+        )
+    line = 1.35 * size / 72
+    heights = [side * panel.crop[3] / panel.crop[2] + line for panel in panels]
+    total = line + sum(heights) + ROW_GAP * (len(panels) - 1)
+    with rc_context({**STYLE, "font.size": size}):
+        figure = Figure(figsize=(width, total), dpi=300)
+        FigureCanvasAgg(figure)
+        sheet, top = _Sheet(figure, width, total), total - line
+        for index, name in enumerate(names):
+            sheet.text(index * (side + ROW_GAP) + side / 2, top + 0.25 * line, name, ha="center", va="baseline")
+        for panel, height in zip(panels, heights, strict=True):
+            _draw_row(sheet, panel, (side, height - line), top)
+            top -= height + ROW_GAP
+        _save(figure, out_png, out_pdf)
+
+
+def _draw_row(sheet: "_Sheet", panel: Panel, size: tuple[float, float], top: float) -> None:
+    """size: width and height of a crop."""
+    x, y, w, h = panel.crop
+    width, height = size
+    for index, (name, image) in enumerate({"HR": panel.hr, **panel.srs}.items()):
+        left = index * (width + ROW_GAP)
+        sheet.picture(image[y : y + h, x : x + w], left, top - height, width, height)
+        style: Any = {"ha": "center", "va": "top", "weight": "bold" if name in panel.best else "normal"}
+        text = panel.texts.get(name, "not scored") if index else panel.name
+        sheet.text(left + width / 2, top - height - 0.03, text, **style)
 
 
 @dataclass(frozen=True)
@@ -170,29 +237,30 @@ class _Sheet:
     """The figure's paper, measured in inches from its lower left."""
 
     figure: Figure
+    width: float
     height: float
 
     def picture(self, image: Image, x: float, y: float, width: float, height: float) -> Any:
         """Show an image there; returns its axes."""
-        axes = self.figure.add_axes((x / WIDTH, y / self.height, width / WIDTH, height / self.height))
+        axes = self.figure.add_axes((x / self.width, y / self.height, width / self.width, height / self.height))
         axes.set(xticks=[], yticks=[])
         _show(axes, image)
         return axes
 
     def text(self, x: float, y: float, text: str, **style: Any) -> None:
         """Write text there."""
-        self.figure.text(x / WIDTH, y / self.height, text, **style)
+        self.figure.text(x / self.width, y / self.height, text, **style)
 
 
 def _draw_panel(sheet: _Sheet, panel: Panel, layout: _Layout, top: float) -> None:
     size = min(9.5, 930 / len(panel.title))
-    sheet.text(0, top - 0.13, panel.title, fontsize=size, va="center", weight="bold")
+    sheet.text(MARGIN, top - 0.13, panel.title, fontsize=size, va="center", weight="bold")
     x, y, w, h = panel.crop
     width, height = layout.image
     if width:
         base = top - HEAD - height
         axes = sheet.picture(panel.hr, 0, base, width, height)
-        for colour, line in (("white", 2.4), (ACCENT, 1.3)):
+        for colour, line in FRAME:
             axes.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor=colour, linewidth=line))
         sheet.text(width / 2, base - 0.06, f"{panel.name} (HR)", ha="center", va="top", style="italic")
     crop_width = layout.side * layout.crop_aspect

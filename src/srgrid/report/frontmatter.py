@@ -2,58 +2,54 @@
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import yaml
-
+from srgrid.models.card import TAGS, front_text, license_keys
 from srgrid.report.cardata import CardData
 from srgrid.report.origins import licence, training_sets
 from srgrid.report.tables import BASELINE
 
 
 def front_matter(data: CardData) -> str:
-    """The Hub's YAML: license if it is known, tags, datasets, metrics, pipeline tag, model-index; `data.meta` has the
-    last word."""
-    hub = [_hub(data, name) for name in [*training_sets(data), *data.order["dataset"]]]
+    """The Hub's YAML: license if it is known, tags, datasets, metrics, pipeline tag; `data.meta` has the last word.
+
+    A model-index is there if the run has one model: the Hub's readers take several for results of the last of them.
+    """
     card: dict[str, Any] = {
-        **_license(licence(data)),
+        **license_keys(licence(data)),
         "library_name": "srgrid",
         "pipeline_tag": "image-to-image",
-        "tags": ["super-resolution", "image-super-resolution", "srgrid"],
-        "datasets": list(dict.fromkeys(name for name in hub if name)),
-        "metrics": [metric.name for metric in data.metrics],
-        "model-index": model_index(data),
+        "tags": list(TAGS),
+        **results_keys(data, training_sets(data), data.methods or [BASELINE]),
     }
-    if not card["datasets"]:
-        del card["datasets"]
-    return yaml.safe_dump(card | data.meta, sort_keys=False, allow_unicode=True, width=120)
+    return front_text(card | data.meta)
 
 
-def _license(known: str) -> dict[str, str]:
-    """The Hub's identifier, SPDX's in lower case; `other` with a name for what is none; nothing where none is known."""
-    if not known or re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9.+-]*", known):
-        return {"license": known.lower()} if known else {}
-    return {"license": "other", "license_name": known}
+def results_keys(data: CardData, trained_on: Sequence[str], methods: Sequence[str]) -> dict[str, Any]:
+    """The keys `datasets` (those that the Hub has), `metrics` and, of one method, `model-index`."""
+    hub = [hub_id(data, name) for name in [*trained_on, *data.order["dataset"]]]
+    datasets = list(dict.fromkeys(name for name in hub if name))
+    index = model_index(data, methods[0]) if len(methods) == 1 else []
+    keys = {"datasets": datasets, "metrics": [metric.name for metric in data.metrics], "model-index": index}
+    return {key: value for key, value in keys.items() if value}
 
 
-def _hub(data: CardData, dataset: str) -> str:
+def hub_id(data: CardData, dataset: str) -> str:
+    """The Hub's repository of a data set; empty if none is known."""
     return data.datasets[dataset].hub if dataset in data.datasets else ""
 
 
-def _slug(name: str) -> str:
+def slug(name: str) -> str:
+    """A name in lower-case letters, digits and dashes."""
     return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def model_index(data: CardData) -> list[dict[str, Any]]:
-    """One entry per model (bicubic if there is no other), one result per dataset and scale, headline protocol."""
-    index = []
-    for method in data.methods or [BASELINE]:
-        cells = data.grid[(data.grid["method"] == method) & (data.grid["protocol"] == data.protocol)]
-        results = [_result(data, row) for row in cells.to_dict("records")]
-        if results:
-            index.append({"name": str(method), "results": results})
-    return index
+def model_index(data: CardData, method: str) -> list[dict[str, Any]]:
+    """The entry of a model, one result per dataset and scale under the headline protocol; none without a cell."""
+    cells = data.grid[(data.grid["method"] == method) & (data.grid["protocol"] == data.protocol)]
+    results = [_result(data, row) for row in cells.to_dict("records")]
+    return [{"name": str(method), "results": results}] if results else []
 
 
 def _result(data: CardData, row: Mapping[Any, Any]) -> dict[str, Any]:
@@ -67,7 +63,7 @@ def _result(data: CardData, row: Mapping[Any, Any]) -> dict[str, Any]:
     return {
         "task": {"type": "image-to-image", "name": f"Image super-resolution x{row['scale']}"},
         "dataset": {
-            "type": _hub(data, name) or _slug(name) or "unnamed",
+            "type": hub_id(data, name) or slug(name) or "unnamed",
             "name": name,
             "config": f"bicubic_x{row['scale']}",
             "split": "validation",

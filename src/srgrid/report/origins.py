@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from srgrid.models.history import Model, duration, facts
 from srgrid.references import Reference, bibtex, references
 from srgrid.report.cardata import CardData
-from srgrid.report.model import Model, Training
 from srgrid.report.tables import BASELINE
 
 UNKNOWN = "unknown"
@@ -38,50 +38,7 @@ class MethodView:
 def origins(data: CardData) -> list[Origin]:
     """One entry for each method and scale whose weights are recorded."""
     names = {m.sha256: f"{m.method} x{m.scale}" for m in data.models if m.sha256}
-    return [Origin(m, _facts(m.training, names), duration(m.training.seconds)) for m in data.models]
-
-
-def _facts(training: Training, names: Mapping[str, str]) -> dict[str, str]:
-    """What is known of a training; `names` gives the method and scale of known weights by their digests."""
-    recipe, init = training.recipe, training.init
-    found = {
-        "training set": training.training_set,
-        "images": training.data.get("images"),
-        "LR images": training.degradation.get("name"),
-        "steps": training.steps,
-        "optimiser": recipe.get("optimiser"),
-        "batch": recipe.get("batch"),
-        "LR patch": recipe.get("patch"),
-        "learning rate": recipe.get("lr"),
-        "schedule": recipe.get("schedule"),
-        "started from": names.get(init, f"weights {init[:12]}") if init else None,
-        "seed": recipe.get("seed"),
-        "trained by": training.trained_by,
-        "device": training.device,
-    }
-    return {label: plain(value) for label, value in found.items() if value not in (None, "", [], {})}
-
-
-def plain(value: object) -> str:
-    """A value as text: numbers grouped by thousands, lists joined."""
-    if isinstance(value, bool) or value is None:
-        return str(value)
-    if isinstance(value, int):
-        return f"{value:,}".replace(",", " ") if abs(value) >= 10000 else str(value)
-    if isinstance(value, float):
-        return f"{value:.6g}"
-    if isinstance(value, str):
-        return value
-    return ", ".join(plain(item) for item in value) if isinstance(value, Iterable) else str(value)
-
-
-def duration(seconds: float | None) -> str:
-    """Measured training time in words, or an empty text."""
-    if seconds is None:
-        return ""
-    if seconds < 120:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
+    return [Origin(m, facts(m.training, names), duration(m.training.seconds)) for m in data.models]
 
 
 def method_views(data: CardData) -> list[MethodView]:

@@ -9,9 +9,10 @@ from typing import Any
 from srgrid.code import NOT_INSTALLED
 from srgrid.data.registry import Dataset
 from srgrid.errors import SrgridError
+from srgrid.models.history import plain
 from srgrid.records import tables_record
 from srgrid.report.cardata import CardData, gather
-from srgrid.report.origins import UNKNOWN, degradations, origins, plain, sources_of
+from srgrid.report.origins import UNKNOWN, degradations, origins, sources_of
 from srgrid.report.sources import sr_key
 from srgrid.report.tables import BASELINE, CELL, Cell, number
 

@@ -11,6 +11,8 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from srgrid.progress import clock
+
 LOG_EVERY_S = 15.0
 LIVE_EVERY_S = 0.5
 
@@ -18,8 +20,9 @@ LIVE_EVERY_S = 0.5
 class Line:
     """Shows step, images/s, loss, PSNR and time left on stderr."""
 
-    def __init__(self, label: str, quiet: bool = False) -> None:
-        self.label, self.quiet = label, quiet
+    def __init__(self, label: str, quiet: bool = False, steps: int | None = None) -> None:
+        """steps: of the whole training, where that is its budget."""
+        self.label, self.quiet, self.steps = label, quiet, steps
         self.live = sys.stderr.isatty() and not quiet
         self.shown = time.monotonic()
         self.reached: float | None = None
@@ -56,9 +59,10 @@ class Line:
         if self.reached is not None:
             self.paces.append((progress - self.reached) / (now - self.shown))
         pace = statistics.median(self.paces) if self.paces else 0.0
-        left = f"  {_clock((1 - progress) / pace)} left" if pace else ""
+        left = f"  {clock((1 - progress) / pace)} left" if pace else ""
         quality = "" if psnr is None else f"  PSNR {psnr:.2f} dB"
-        text = f"step {step}  {rate:.1f} images/s  loss {loss:.5f}{quality}{left}"
+        total = f" of {self.steps}" if self.steps else f" ({progress:.0%} of the time)"
+        text = f"step {step}{total}  {rate:.1f} images/s  loss {loss:.5f}{quality}{left}"
         self.shown, self.reached = now, progress
         if self.live:
             self.bar.update(self.task, completed=progress, text=text)
@@ -73,9 +77,3 @@ class Line:
 
 def _plain(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(max(0.0, seconds)), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"

@@ -206,7 +206,7 @@ def _loop(session: Session, batches: Source) -> None:
     recipe, learner, at = session.recipe, session.learner, session.progress
     team, label = session.team, f"train {learner.network.name} x{learner.network.scale}"
     session.log = Log(session.state.folder, at.step, recipe.tensorboard) if team.leads else None
-    with Line(label, quiet=not team.leads) as line:
+    with Line(label, not team.leads, session.steps) as line:
         while (used := session.go_on()) < 1:
             rate = lr_at(recipe, used)
             lr, hr = batches(at.step, patch_at(recipe, used))
