@@ -99,9 +99,10 @@ def test_every_rule_says_which_code_makes_its_output():
 
 def test_what_is_computed_from_hr_images_waits_until_they_are_verified():
     bodies = dict(rules())
-    for name in ("lr", "pack", "score", "score_choices", "sr"):
+    for name in ("lr", "pack_hr", "score", "score_choices", "sr"):
         assert re.search(r"^ {8,}hr=.*hr_dir\(", bodies[name], re.M), name
         assert re.search(r"^ {8,}verified=.*verified\(", bodies[name], re.M), name
+    assert re.search(r"^    input:\n        rules\.pack_hr\.output,\n", bodies["pack"], re.M)
 
 
 def test_planning_imports_nothing_heavy():

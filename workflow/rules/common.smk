@@ -353,9 +353,9 @@ def card_files():
 
 def quicken(rules):
     """Have the functions of rules tell their parameters at once: Snakemake asks each some ten times for every job."""
-    for rule in rules:
-        resources = (getattr(resource, "_evaluator", None) for resource in rule.resources.values())
-        for function in filter(inspect.isfunction, (*rule.params, *resources)):
+    for step in rules:
+        resources = (getattr(resource, "_evaluator", None) for resource in step.resources.values())
+        for function in filter(inspect.isfunction, (*step.params, *resources)):
             function.__signature__ = inspect.signature(function)
 
 
