@@ -114,3 +114,13 @@ def test_the_version_stands_in_one_place():
     assert project["tool"]["setuptools"]["dynamic"]["version"] == {"attr": "srgrid.__version__"}
     assert f"\n## {srgrid.__version__}\n" in (ROOT / "CHANGELOG.md").read_text()
     assert "version" not in yaml.safe_load((ROOT / "CITATION.cff").read_text())
+
+
+def test_every_data_file_of_the_package_is_in_the_wheel():
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["srgrid"]
+    package = ROOT / "src/srgrid"
+    held = {file for pattern in patterns for file in package.glob(pattern)}
+    listed = subprocess.run(["git", "ls-files", package], cwd=ROOT, capture_output=True, text=True, check=True)
+    files = {ROOT / name for name in listed.stdout.splitlines() if not name.endswith(".py")}
+    assert files
+    assert files <= held

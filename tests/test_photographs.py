@@ -55,19 +55,27 @@ def test_the_settings_offer_what_can_be_written():
     assert {f".{name}" for name in get_args(Written)} <= FORMATS.keys()
 
 
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".webp"])
-def test_transparency_and_profile_are_kept_by_the_command_and_in_python(suffix, tmp_path, capsys):
+def test_transparency_and_profile_are_kept_by_the_command_and_in_python(tmp_path, capsys):
     picture = Photo(RGB, ALPHA, SRGB).to_pil()
     picture.save(tmp_path / "photo.png")
-    upscale_path(tmp_path / "photo.png", tmp_path / f"big{suffix}", "rcan-bam-s", 2)
+    upscale_path(tmp_path / "photo.png", tmp_path / "big.png", "rcan-bam-s", 2)
     assert "transparency is enlarged apart, by bicubic" in capsys.readouterr().err
     model = srgrid.models.load("rcan-bam-s", scale=2)
-    with Image.open(tmp_path / f"big{suffix}") as written:
+    with Image.open(tmp_path / "big.png") as written:
         assert written.info["icc_profile"] == SRGB
         np.testing.assert_array_equal(np.asarray(written), np.dstack([model.upscale(RGB), imresize(ALPHA, 2)]))
         direct = model.upscale(picture)
         assert (direct.mode, direct.info["icc_profile"]) == ("RGBA", SRGB)
         np.testing.assert_array_equal(np.asarray(direct), np.asarray(written))
+
+
+@pytest.mark.parametrize("suffix", [".tif", ".webp"])
+def test_other_formats_keep_them_too(suffix, tmp_path):
+    Photo(RGB, ALPHA, SRGB).to_pil().save(tmp_path / "photo.png")
+    upscale_path(tmp_path / "photo.png", tmp_path / f"big{suffix}", "bicubic", 2)
+    with Image.open(tmp_path / f"big{suffix}") as written:
+        assert written.info["icc_profile"] == SRGB
+        np.testing.assert_array_equal(np.asarray(written), np.dstack([imresize(RGB, 2), imresize(ALPHA, 2)]))
 
 
 def test_a_profile_of_another_colour_space_is_left_out(tmp_path):
@@ -117,5 +125,5 @@ def test_bad_images_are_left_out_where_that_is_asked_for(tmp_path, capsys):
         re.findall(r"left out: (\S+?):? ", said)
     )
     (tmp_path / "LR/a.png").unlink()
-    with pytest.raises(SrgridError, match="holds no images"):
+    with pytest.raises(SrgridError, match="none of its 2 images can be used"):
         upscale_dir(tmp_path / "LR", tmp_path / "no", "bicubic", 2, options=Options(skip_bad=True))

@@ -5,15 +5,26 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 from srgrid.cli import app
 from srgrid.errors import SrgridError
+from srgrid.report.cardata import gather
 from srgrid.report.cardcheck import check_card
+from srgrid.report.frontmatter import model_index
 from srgrid.report.why import why
 
 ROOT = Path(__file__).parents[2]
 PUBLISHED, SAMPLE = ROOT / "results/published", ROOT / "results/sample"
 CARD = (PUBLISHED / "model_card.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def indexed():
+    """Front matter with an index of both models, as cards of other programs have it."""
+    data = gather(PUBLISHED)
+    index = [entry for method in data.methods for entry in model_index(data, method)]
+    return f"---\n{yaml.safe_dump({'model-index': index}, sort_keys=False)}---\n"
 
 
 @pytest.fixture
@@ -42,7 +53,7 @@ def rows(text):
 def test_a_card_as_it_was_made_is_the_runs():
     found = check_card(PUBLISHED / "model_card.md", PUBLISHED)
     assert found.wrong == ()
-    assert found.compared > 900
+    assert found.compared > 800
 
 
 def test_the_readme_of_this_repository_is_the_reference_runs():
@@ -71,12 +82,13 @@ def test_every_digit_of_a_row_is_held_against_the_run(check):
     assert found == {f"line {5 + 4 * n}" for n in range(1, len(places) + 1)}
 
 
-def test_every_number_of_the_model_index_is_held_against_the_run(check):
-    values = list(re.finditer(r"^ +value: (.*)$", CARD, re.M))
+def test_every_number_of_the_model_index_is_held_against_the_run(check, indexed):
+    assert check(indexed).wrong == ()
+    values = list(re.finditer(r"^ +value: (.*)$", indexed, re.M))
     assert len(values) > 40
     for found in values[::15]:
         place = found.end() - 1
-        changed = CARD[:place] + str((int(CARD[place]) + 1) % 10) + CARD[place + 1 :]
+        changed = indexed[:place] + str((int(indexed[place]) + 1) % 10) + indexed[place + 1 :]
         wrong = check(changed).wrong
         assert len(wrong) == 1
         assert wrong[0].startswith("model-index: ")
@@ -94,11 +106,11 @@ def test_a_table_of_ones_own_form(check):
     assert check(under.replace("luma8", "rgb8")).wrong
 
 
-def test_a_cell_that_the_run_lacks_is_wrong(check):
+def test_a_cell_that_the_run_lacks_is_wrong(check, indexed):
     table = "| Dataset | Scale | bicubic |\n|---|---|---|\n"
     assert "the run has no such cell" in check(f"{table}| Set5 | x8 | 20.00/0.5000 |\n").wrong[0]
     assert "the run has no such cell" in check(f"{table}| Manga109 | x4 | 20.00/0.5000 |\n").wrong[0]
-    renamed = CARD.replace("- name: rcan-bam-s\n", "- name: mine\n", 1)
+    renamed = indexed.replace("- name: rcan-bam-s\n", "- name: mine\n", 1)
     assert "mine rgb8: psnr 37.4042, the run has no such cell" in check(renamed).wrong[0]
 
 

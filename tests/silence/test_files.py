@@ -377,7 +377,7 @@ def test_17_a_place_that_cannot_be_is_named(hr, tmp_path, monkeypatch):
 
 
 def test_17_an_unreadable_folder_is_bad_input_not_an_internal_error(hr, tmp_path, monkeypatch):
-    def denied(folder):
+    def denied(folder, *_):
         raise PermissionError(errno.EACCES, "Permission denied", str(folder))
 
     monkeypatch.setattr(images, "list_images", denied)

@@ -477,7 +477,7 @@ def test_11_figure_previews_and_card_say_whose_gain_it_is(run, monkeypatch):
     assert re.search(rf"largest gain, \+\d\.\d\d dB over bicubic \(mean of {MODEL} and other\)$", drawn[0])
     build_card(run)
     for name in ("model_card.md", "model_card.html"):
-        assert "of each image's mean gain over all methods" in (run / name).read_text().replace("&#39;", "'")
+        assert "each image's mean gain over all methods" in (run / name).read_text().replace("&#39;", "'")
     assert f'"whose":"mean of {MODEL} and other"' in (run / "model_card.html").read_text()
 
 
