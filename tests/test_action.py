@@ -133,6 +133,16 @@ def test_our_own_ci_only_calls_the_script():
     assert os.access(ROOT / ".ci/run", os.X_OK)
 
 
+def test_the_site_is_the_committed_pages(tmp_path):
+    jobs = yaml.safe_load((ROOT / ".github/workflows/pages.yml").read_text())["jobs"]
+    (command,) = (step["run"] for job in jobs.values() for step in job["steps"] if "run" in step)
+    shutil.copytree(SAMPLE, tmp_path / "results/sample")
+    subprocess.run(["bash", "-e", "-c", command], cwd=tmp_path, check=True)
+    page = (SAMPLE / "model_card.html").read_bytes()
+    for place in ("index.html", "sample/index.html"):
+        assert (tmp_path / "site" / place).read_bytes() == page
+
+
 def test_the_script_verifies_the_committed_runs():
     assert "make verify" in (ROOT / ".ci/run").read_text().splitlines()
     done = subprocess.run(["make", "-n", "verify"], cwd=ROOT, capture_output=True, text=True, check=True)
