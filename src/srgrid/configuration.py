@@ -127,6 +127,12 @@ class Card:
     description: str = setting("", "What this model or comparison is, in your own words.")
     citation: str = setting("", "BibTeX entries of your own work.")
     notes: list[str] = setting([], "What readers of these numbers must know, one sentence or more each.")
+    names: dict[str, str] = setting({}, "What methods are called in the table for papers, grid.tex: {rcan-s: RCAN-S}.")
+    beside: list[str] = setting(
+        [],
+        "Networks whose printed values are columns of grid.tex under the protocol `literature`, by their names in "
+        "docs/literature.md: [imdn, edsr].",
+    )
 
 
 @dataclass(frozen=True)

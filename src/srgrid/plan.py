@@ -60,6 +60,7 @@ def faults(
         _costs(config),
         _templates(config),
         _shown(config, mirror),
+        _paper(config),
     )
     return list(dict.fromkeys(line for lines in checks for line in lines))
 
@@ -348,3 +349,18 @@ def _shown_of(entry: Dataset, shown: Mapping[str, Any]) -> Iterator[str]:
             x, y, width, height = crop
             if x + width > known.width or y + height > known.height:
                 yield f"{key}: {crop} lies outside the image, which has {known.width} x {known.height} pixels"
+
+
+def _paper(config: Config) -> Iterator[str]:
+    """Faults of what the table for papers is told."""
+    for name in config["card"]["names"]:
+        if name not in config["methods"]:
+            yield f"card.names.{name}: no method of this run; `methods` has {', '.join(config['methods'])}"
+    if beside := config["card"]["beside"]:
+        from srgrid.report.literature import PROTOCOL, networks
+
+        if PROTOCOL not in config["protocols"]:
+            yield f"card.beside: printed values compare under the protocol {PROTOCOL} alone; add it to `protocols`"
+        for name in beside:
+            if name not in networks():
+                yield f"card.beside: {name} is no network of the literature's; choose from {', '.join(networks())}"

@@ -25,8 +25,9 @@ from srgrid.report.audit import write_audit
 from srgrid.report.card import build_card
 from srgrid.report.cells import check_agreement, read_cells
 from srgrid.report.figures import choice_text
-from srgrid.report.grid import latex, make_grid, wide
+from srgrid.report.grid import make_grid, wide
 from srgrid.report.tables import recorded_metrics
+from srgrid.report.textable import latex
 
 HERE = Path(__file__).parent
 OWN = "toy_metric:MAE"

@@ -8,8 +8,9 @@ import pytest
 from run_dir import record_tables
 
 from srgrid.errors import SrgridError
-from srgrid.report.grid import collect, grid, latex, tex_text, wide
+from srgrid.report.grid import collect, grid, wide
 from srgrid.report.intervals import bootstrap_mean, intervals
+from srgrid.report.textable import latex, tex_text
 
 HEADER = "dataset,scale,method,protocol,image,psnr,ssim\n"
 ORDER = {

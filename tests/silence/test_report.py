@@ -22,10 +22,11 @@ from srgrid.report.card import build_card, code_block, render_html, render_markd
 from srgrid.report.cardata import gather
 from srgrid.report.choose import choose_images
 from srgrid.report.curves import read_curve
-from srgrid.report.grid import grid, latex, make_grid, wide
+from srgrid.report.grid import grid, make_grid, wide
 from srgrid.report.intervals import read_intervals
 from srgrid.report.sources import open_cell
 from srgrid.report.tables import cells, number, read_grid, read_scores
+from srgrid.report.textable import latex
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "report"))
 

@@ -1,4 +1,4 @@
-"""Per-cell score files -> scores.csv -> grid.csv, and the grid's exports for papers."""
+"""Per-cell score files -> scores.csv -> grid.csv, and the grid with a row for each data set and scale."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -8,7 +8,6 @@ import pandas as pd
 
 from srgrid.code import code_identity
 from srgrid.errors import SrgridError
-from srgrid.files import staged_file
 from srgrid.metrics import PSNR_SSIM
 from srgrid.metrics.table import to_records
 from srgrid.records import TABLE_NAMES, TABLES, file_digest, write_record
@@ -20,7 +19,6 @@ from srgrid.report.tables import (
     check_same_images,
     distinct,
     grid_columns,
-    headings,
     number,
     order_key,
     read_scores,
@@ -134,58 +132,3 @@ def wide(grid_csv: Path, out_csv: Path) -> None:
             images = images if cell is None else cell[-1]
         rows.append([dataset, scale, protocol, images, *row])
     write_csv(out_csv, columns, rows)
-
-
-_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
-_TEX |= {char: "\\" + char for char in "&%$#_{}"}
-
-
-def tex_text(text: str) -> str:
-    """Escape text for LaTeX."""
-    return "".join(_TEX.get(char, char) for char in text)
-
-
-def latex(grid_csv: Path, out_tex: Path, protocol: str | None = None) -> None:
-    """Export the grid as a booktabs table (`\\usepackage{booktabs}`), best value of a row in bold, second underlined.
-
-    One table per protocol, or the named one alone. Raises SrgridError when the grid has no such protocol.
-    """
-    table, metrics = recorded_grid(grid_csv), recorded_metrics(grid_csv)
-    protocols = distinct(table, "protocol")
-    if protocol is not None and protocol not in protocols:
-        raise SrgridError(f"{grid_csv} has no protocol {protocol!r}: it has {', '.join(protocols)}.")
-    chosen = protocols if protocol is None else [protocol]
-    text = "\n".join(_tex_table(table[table["protocol"] == name], name, metrics) for name in chosen)
-    with staged_file(Path(out_tex)) as staged:
-        staged.write_text(text, encoding="utf-8")
-
-
-def _tex_table(table: pd.DataFrame, protocol: str, metrics: Metrics) -> str:
-    methods = distinct(table, "method")
-    found = {(d, s, m): values for d, s, m, _, *values, _ in table.itertuples(index=False, name=None)}
-    lines = [r"\begin{table}", r"\centering",
-             rf"\caption{{{tex_text(headings(metrics))} under the {tex_text(protocol)} protocol. "
-             r"Best in bold, second best underlined.}",
-             rf"\label{{tab:srgrid-{''.join(c if c.isalnum() else '-' for c in protocol)}}}",
-             r"\begin{tabular}{ll" + "c" * len(methods) + "}", r"\toprule",
-             " & ".join(["Dataset", "Scale", *map(tex_text, methods)]) + r" \\"]  # fmt: skip
-    previous = None
-    for dataset, scale in table[["dataset", "scale"]].drop_duplicates().itertuples(index=False):
-        lines += [r"\midrule"] if dataset != previous else []
-        name = tex_text(str(dataset)) if dataset != previous else ""
-        values = {m: found[dataset, scale, m] for m in methods if (dataset, scale, m) in found}
-        texts = (_tex_cell(values, m, metrics) for m in methods)
-        lines.append(" & ".join([name, rf"$\times{scale}$", *texts]) + r" \\")
-        previous = dataset
-    return "\n".join([*lines, r"\bottomrule", r"\end{tabular}", r"\end{table}", ""])
-
-
-def _tex_cell(values: Mapping[str, Sequence[float]], method: str, metrics: Metrics) -> str:
-    if method not in values:
-        return "missing"
-    texts = []
-    for metric, value, column in zip(metrics, values[method], zip(*values.values(), strict=True), strict=True):
-        text = number(value, metric.printed).replace("inf", r"$\infty$")
-        rank = metric.rank(value, column)
-        texts.append({1: rf"\textbf{{{text}}}", 2: rf"\underline{{{text}}}"}.get(rank, text))
-    return "/".join(texts)

@@ -8,11 +8,10 @@ from typing import Any
 
 from srgrid.plan import COMPUTED
 from srgrid.report.cardata import CardData
-from srgrid.report.literature import amount, literature
+from srgrid.report.literature import PROTOCOL, amount, literature
 from srgrid.report.published import Published
 from srgrid.report.tables import BASELINE, CELL
 
-PROTOCOL = "literature"
 _DIGITS = 2  # that papers print of PSNR
 
 
