@@ -88,4 +88,4 @@ clean:
 # It is the first line of the comment above each target.
 help:
 	@awk '/^# / { if (!said) said = substr($$0, 3); next } \
-	  /^[a-z]+:/ { name = $$1; sub(":.*", "", name); if (said) printf "make %-8s %s\n", name, said } { said = "" }' Makefile
+	  /^[a-z-]+:/ { name = $$1; sub(":.*", "", name); if (said) printf "make %-10s %s\n", name, said } { said = "" }' Makefile

@@ -69,7 +69,7 @@ def test_costs_of_every_kind_of_column(finished, tmp_path):
     measured = read(results / "costs.csv")
     assert all(float(row["seconds"]) > 0 and row["device"] for row in measured)
     assert [row["score"] for row in measured] == ["", "", "7.38906", "7.38906"]
-    assert "which has 7.389; lower is better" in (results / "model_card.md").read_text()
+    assert "which has 7.389. Lower is better" in (results / "model_card.md").read_text()
     for name in ("grid.csv", "scores.csv", "intervals.csv"):
         assert (results / name).read_bytes() == (finished / "results/tiny" / name).read_bytes()
 
