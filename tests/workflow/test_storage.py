@@ -35,7 +35,8 @@ def test_a_run_without_a_shared_file_system(finished, tmp_path):
     assert filecmp.cmp(made / weights, plain / weights, shallow=False)
     assert (made / "model_card.html").is_file()
     assert (tmp_path / "state/tiny/rcan-bam-xs_x2/log.jsonl").is_file()
-    assert {path.name for path in (tmp_path / "work").iterdir()} == {".snakemake", "tiny.yaml"}
+    left = {path.relative_to(tmp_path / "work").as_posix() for path in (tmp_path / "work").glob("[!.]*/*")}
+    assert left <= {"resources/compiled"}  # PyTorch's cache
 
 
 @pytest.mark.skipif(
