@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,14 @@ def test_an_export_takes_them_from_the_runs_config(tmp_path):
     text = (run / "grid.tex").read_text()
     assert "RLFN (Kong et al.)" in text
     assert r"imdn$^\ast$" in text
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="no pdflatex: apt-get install texlive-latex-recommended")
+def test_latex_takes_it(tmp_path):
+    latex(SHELF / "grid.csv", tmp_path / "grid.tex", words=Words({"rlfn": "RLFN_50 & {more}^2 ~ 100 %"}, ["imdn"]))
+    head = r"\documentclass{article}\usepackage{booktabs}\begin{document}\input{grid}\end{document}"
+    (tmp_path / "doc.tex").write_text(head)
+    words = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "doc.tex"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert "undefined" not in done.stdout.lower()
