@@ -41,7 +41,7 @@ def tables(text: str) -> list[list[list[str]]]:
     return found
 
 
-@pytest.mark.parametrize("run", ["published", "sample", "shelf", "shelf-x3"])
+@pytest.mark.parametrize("run", ["published", "sample", "shelf", "shelf-x2", "shelf-x3"])
 def test_the_tables_of_the_committed_runs_hold_together(run, tmp_path):
     latex(ROOT / f"results/{run}/grid.csv", tmp_path / "grid.tex")
     assert tables((tmp_path / "grid.tex").read_text())
