@@ -14,8 +14,9 @@ from srgrid.data.pack import Pack, pack
 from srgrid.degrade import DEGRADATIONS, degradations, make_lr
 from srgrid.errors import SrgridError
 from srgrid.files import read_manifest
+from srgrid.luma import luma8
 from srgrid.protocols import get_protocol, protocols
-from srgrid.resize import imresize, modcrop
+from srgrid.resize import imresize, imresize_real, modcrop
 from srgrid.scoring import score_dirs
 from srgrid.steps import STEPS, amount, apply_steps, parse_steps
 from srgrid.upscale import upscale_dir
@@ -48,6 +49,7 @@ def test_the_built_in_ones_are_what_their_names_say(photographs):
         "matlab-uncropped": imresize(hr, 1 / 4),
         "pillow": np.asarray(cropped),
         "pillow-uncropped": np.asarray(whole),
+        "luma-unrounded": imresize_real(luma8(modcrop(hr, 4)), 1 / 4, mirrored=True).astype(np.float32),
     }
     assert expected.keys() == DEGRADATIONS.keys()
     for name, lr in expected.items():

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from srgrid.bench import bench, configure
-from srgrid.choices import choice_definitions
-from srgrid.columns import columns, rows
+from srgrid.choices import choice_definitions, choice_protocols
+from srgrid.columns import Column, columns, rows
 from srgrid.errors import SrgridError
+from srgrid.plan import BASELINE
 from srgrid.protocols import PROTOCOLS
 
 if TYPE_CHECKING:
@@ -30,16 +31,25 @@ def check(
     held = rows(list(dict.fromkeys(claim.dataset for claim in claims)))
     names = dict(zip(dict.fromkeys(claim.dataset for claim in claims), held, strict=True))
     wanted = {(names[claim.dataset], claim.scale, claim.method) for claim in claims}
-    definitions = choice_definitions()
-    config = configure(columns(models, sr, scales), list(held), scales, protocols=[*PROTOCOLS, *definitions], **changes)
-    config["define_protocols"] = definitions
-    grid = bench(config, folders={name: folder for name, folder in held.items() if folder}).data.grid
     values: dict[tuple[str, int, str], dict[str, tuple[float, float]]] = {}
-    for cell in grid.to_dict("records"):
-        where = (str(cell["dataset"]), int(cell["scale"]), str(cell["method"]))
-        values.setdefault(where, {})[str(cell["protocol"])] = (float(cell["psnr"]), float(cell["ssim"]))
+    for scored, names_of in _tables(columns(models, sr, scales), {claim.method for claim in claims}):
+        config = configure(scored, list(held), scales, protocols=names_of, **changes)
+        config["define_protocols"] = choice_definitions()
+        grid = bench(config, folders={name: folder for name, folder in held.items() if folder}).data.grid
+        for cell in grid.to_dict("records"):
+            where = (str(cell["dataset"]), int(cell["scale"]), str(cell["method"]))
+            values.setdefault(where, {})[str(cell["protocol"])] = (float(cell["psnr"]), float(cell["ssim"]))
     if lost := [f"{name} x{scale} {method}" for name, scale, method in wanted if (name, scale, method) not in values]:
         raise SrgridError(
             f"{', '.join(sorted(lost))}: no such cell; name the column, NAME=MODEL, and a data set's scales"
         )
     return [(c, held_against(c, values[names[c.dataset], c.scale, c.method])) for c in claims]
+
+
+def _tables(scored: Sequence[Column], methods: Collection[str]) -> list[tuple[Sequence[Column], list[str]]]:
+    """Columns with the protocols that they are scored under: those whose SR images are luma are bicubic's alone."""
+    known = PROTOCOLS | choice_protocols()
+    luma = [name for name, protocol in known.items() if protocol.channels == "luma"]
+    tables: list[tuple[Sequence[Column], list[str]]] = [(scored, [name for name in known if name not in luma])]
+    bicubic = [column for column in scored if column.name == BASELINE and BASELINE in methods]
+    return tables + ([(bicubic, luma)] if bicubic else [])

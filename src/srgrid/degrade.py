@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from srgrid import images
 from srgrid.code import code_identity
@@ -15,11 +16,11 @@ from srgrid.errors import SrgridError
 from srgrid.files import keep_apart, staged_dir, write_manifest
 from srgrid.grey import as_published
 from srgrid.images import Array
-from srgrid.interpolate import ENLARGERS
+from srgrid.interpolate import ENLARGERS, LUMA_ENLARGER
 from srgrid.made import open_images
 from srgrid.progress import track
 from srgrid.resize import modcrop
-from srgrid.steps import Steps, apply_steps, parse_steps
+from srgrid.steps import UNROUNDED, Steps, apply_steps, parse_steps
 
 
 @dataclass(frozen=True)
@@ -30,26 +31,42 @@ class Degradation:
     steps: Steps
     enlarger: str = "matlab"
 
-    def shrink(self, hr: Array, scale: int) -> Array:
-        """LR of a uint8 HR image, H x W[ x 3].
+    def shrink(self, hr: Array, scale: int) -> npt.NDArray[Any]:
+        """LR of a uint8 HR image, H x W[ x 3]: uint8 with its channels, or, if it `is_luma`, float32 with one.
 
-        Raises SrgridError if the image is smaller than the scale, and unless LR is uint8 of 1/scale the size.
+        Raises SrgridError if the image is smaller than the scale, and unless LR is of that type and 1/scale the size.
         """
         modcrop(hr, scale)  # for its message
         lr = apply_steps(hr, self.steps, scale)
+        kind, channels = (np.float32, ()) if self.is_luma else (np.uint8, hr.shape[2:])
         more = 0 if self.crops else scale - 1  # of a whole image, sizes may be rounded up: imresize does
         sizes = [(side // scale, (side + more) // scale) for side in hr.shape[:2]]
-        fits = lr.shape[2:] == hr.shape[2:] and all(n in size for n, size in zip(lr.shape[:2], sizes, strict=True))
-        if lr.dtype != np.uint8 or not fits:
+        fits = lr.shape[2:] == channels and all(n in size for n, size in zip(lr.shape[:2], sizes, strict=True))
+        if lr.dtype != kind or not fits:
             raise SrgridError(
                 f"the steps of {self.name} make {lr.dtype} of shape {lr.shape} from {hr.shape} at scale {scale}; "
-                "they have to end with uint8 of 1/scale the size"
+                f"they have to end with {np.dtype(kind)} of 1/scale the size"
             )
         return lr
 
-    def enlarge(self, lr: Array, scale: int) -> Array:
-        """The bicubic baseline: LR enlarged, uint8."""
+    def enlarge(self, lr: npt.NDArray[Any], scale: int) -> Array:
+        """The bicubic baseline: LR enlarged, uint8. Raises SrgridError for LR that is not what `shrink` makes."""
+        if self.is_luma != (lr.dtype != np.uint8):
+            wanted = "float32 luma, H x W, which is not rounded" if self.is_luma else "uint8"
+            raise SrgridError(f"degradation {self.name} enlarges {wanted}; got {lr.dtype} of shape {lr.shape}")
         return ENLARGERS[self.enlarger](lr, scale)
+
+    def require_images(self) -> None:
+        """Raise SrgridError if its LR images are none that a network can be trained on or be given."""
+        if self.is_luma:
+            raise SrgridError(
+                f"degradation {self.name}: makes luma that is not rounded, for bicubic alone; choose another one"
+            )
+
+    @property
+    def is_luma(self) -> bool:
+        """Whether LR is the luma alone, never rounded, and the baseline 8-bit luma."""
+        return self.enlarger == LUMA_ENLARGER
 
     @property
     def crops(self) -> bool:
@@ -61,12 +78,14 @@ class Degradation:
         return {"name": self.name, "steps": [{name: argument} for name, argument in self.steps]}
 
 
-# matlab: imresize, bit for bit. pillow: Pillow's BICUBIC, as super-image uses it.
+# matlab: imresize, bit for bit. pillow: Pillow's BICUBIC, as super-image uses it. luma-unrounded: the bicubic of VDSR's
+# test script (Kim et al. 2016), and of the bicubic columns that papers print.
 _BUILT_IN: dict[str, Any] = {
     "matlab": [{"modcrop": "scale"}, {"imresize": "1/scale"}],
     "matlab-uncropped": [{"imresize": "1/scale"}],
     "pillow": {"steps": [{"modcrop": "scale"}, {"pillow-bicubic": "1/scale"}], "enlarger": "pillow"},
     "pillow-uncropped": {"steps": [{"pillow-bicubic": "1/scale"}], "enlarger": "pillow"},
+    "luma-unrounded": {"steps": [{"modcrop": "scale"}, {UNROUNDED: "1/scale"}], "enlarger": LUMA_ENLARGER},
 }
 
 
@@ -79,7 +98,10 @@ def define(name: str, given: object) -> Degradation:
             raise SrgridError(f"{', '.join(map(str, fields))}: no such key; the keys are steps, enlarger")
         if enlarger not in ENLARGERS:
             raise SrgridError(f"unknown enlarger {enlarger!r}; choose one of {', '.join(ENLARGERS)}")
-        return Degradation(name, parse_steps(steps), enlarger)
+        made = Degradation(name, parse_steps(steps), enlarger)
+        if made.is_luma != (made.steps[-1][0] == UNROUNDED):
+            raise SrgridError(f"the enlarger {LUMA_ENLARGER} and the step {UNROUNDED}, as the last one, go together")
+        return made
     except SrgridError as error:
         raise SrgridError(f"degradations.{name}: {error}") from None
 
@@ -122,7 +144,8 @@ def try_out(degradation: Degradation, scale: int) -> None:
 def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str | Degradation = "matlab") -> None:
     """Write the LR image (PNG) of every image in `hr_dir`, and a manifest, to `out_dir`; all of them or nothing.
 
-    Of a grey HR image (`srgrid.grey.is_grey`) LR has one channel, however HR is stored.
+    Of a grey HR image (`srgrid.grey.is_grey`) LR has one channel, however HR is stored. Luma that is not rounded is
+    written as arrays (.npy, float32).
     Raises SrgridError, naming the file, for an image that cannot be read or is smaller than the scale, and if `out_dir`
     is `hr_dir`, or one lies in the other.
     """
@@ -134,13 +157,14 @@ def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str | Degradat
     images.check_all(folder.files.values())
     entries = {}
     with staged_dir(out_dir) as staged:
-        for stem, file in track(list(folder.files.items()), f"LR x{scale} {chosen.name} {hr_dir}"):
-            hr = folder.read(file)
+        for stem, hr_file in track(list(folder.files.items()), f"LR x{scale} {chosen.name} {hr_dir}"):
+            hr = folder.read(hr_file)
             try:
                 lr = chosen.shrink(as_published(hr), scale)
             except SrgridError as error:
-                raise SrgridError(f"{file}: {error}") from None
-            images.write(staged / f"{stem}.png", lr)
-            entries[f"{stem}.png"] = images.describe(lr)
+                raise SrgridError(f"{hr_file}: {error}") from None
+            file = staged / f"{stem}{'.npy' if chosen.is_luma else '.png'}"
+            images.store(file, lr)
+            entries[file.name] = images.describe(lr)
         made_by = {"step": "lr", "degradation": chosen.name, "steps": chosen.record()["steps"], "scale": scale}
         write_manifest(staged, made_by | {"inputs": folder.digests, "code": code_identity("srgrid.degrade")}, entries)

@@ -198,6 +198,17 @@ def write(path: str | os.PathLike[str], image: Array) -> None:
         Image.fromarray(image).save(staged, format="PNG", compress_level=1)
 
 
+def store(path: Path, samples: npt.NDArray[Any]) -> None:
+    """Write a uint8 array as `write` does, or, under a name that ends with .npy, float32 values as they are."""
+    if path.suffix.lower() != ".npy":
+        write(path, samples)
+        return
+    content = io.BytesIO()  # np.save to a file itself does not say why it failed
+    np.save(content, samples.astype(np.float32), allow_pickle=False)
+    with staged_file(path) as staged:
+        staged.write_bytes(content.getbuffer())
+
+
 def list_images(folder: str | os.PathLike[str], passed: dict[str, str] | None = None) -> list[Path]:
     """The image files directly in `folder`, sorted by name; hidden files and files of other kinds are passed over.
 

@@ -39,8 +39,9 @@ class ImageFolder:
         return image
 
     def photo(self, file: Path) -> Photo:
-        """One of `files` with its transparency and colour profile; raises SrgridError as `read`."""
-        found = photographs.read(file)
+        """One of `files` with its transparency and colour profile, of which arrays have none; raises SrgridError as
+        `read`."""
+        found = photographs.read(file) if file.suffix != ".npy" else Photo(images.load_array(file))
         self._check(file, found.samples)
         return found
 

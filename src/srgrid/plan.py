@@ -201,8 +201,10 @@ def _protocols(config: Config, definitions: Mapping[str, Any]) -> Iterator[str]:
 def _degradations(config: Config) -> Iterator[str]:
     known, faults = _known_degradations(config)
     yield from faults
-    if (name := config["train"]["degradation"]) not in config["define_degradations"]:
+    if (name := config["train"]["degradation"]) not in config["define_degradations"] and name not in known:
         yield from _try("train.degradation", get_degradation, name, known)
+    elif name in known:
+        yield from _try("train.degradation", known[name].require_images)
 
 
 def _known_degradations(config: Config) -> tuple[dict[str, Degradation], list[str]]:
@@ -226,12 +228,33 @@ def _fitting(protocol: Protocol, config: Config) -> Iterator[str]:
     if name not in known:
         if name not in config["define_degradations"]:
             yield from _try(key, get_degradation, name, known)
-    elif known[name].crops != (protocol.hr == "crop"):
+        return
+    yield from _fitting_channels(protocol, known[name], config)
+    if known[name].crops != (protocol.hr == "crop"):
         does, other = ("crops", "crop") if known[name].crops else ("does not crop", "resize")
         yield (
             f"{key}: hr: {protocol.hr} does not go with degradation: {name}, which {does} HR to a multiple of the "
             f"scale first; write hr: {other}, or name another degradation"
         )
+
+
+def _fitting_channels(protocol: Protocol, degradation: Degradation, config: Config) -> Iterator[str]:
+    """Only bicubic makes luma of LR images that are luma; finished SR images may be luma, too."""
+    key, luma = f"protocols: {protocol.name}", protocol.channels == "luma"
+    made = [name for name in config["methods"] if name not in config["sr"]]
+    if BASELINE in made and luma != degradation.is_luma:
+        yield (
+            f"{key}: channels: {protocol.channels} does not go with degradation: {degradation.name}, whose bicubic is "
+            f"{'luma' if degradation.is_luma else 'RGB'}"
+        )
+    others = [name for name in made if name != BASELINE]
+    if others and (luma or degradation.is_luma):
+        yield (
+            f"{key}: scores luma that is made of luma; {', '.join(others)} makes RGB of RGB: leave the protocol or the "
+            "methods out"
+        )
+    if luma and (coloured := [m.name for m in get_metrics(config["metrics"]) if m.compares == "rgb"]):
+        yield f"{key}: scores luma, which {', '.join(coloured)} cannot compare; leave the protocol or the metric out"
 
 
 def _metrics(config: Config) -> Iterator[str]:

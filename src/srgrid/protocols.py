@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal, get_args
 
 from srgrid.errors import SrgridError
+from srgrid.luma import Luma
 
-Luma = Literal["bt601", "super-image", "bt601-full-range"]
 Border = Literal["valid", "reflect"]
 Window = Literal["gaussian-11", "uniform-7"]
 
@@ -29,6 +29,11 @@ class Protocol:
     grey: Literal["own", "tile"] = "own"  # grey images: own values, or tiled to RGB and converted to Y
     ssim_window: Window = "gaussian-11"  # or uniform-7: what scikit-image does when it is not told otherwise
     ssim_border: Border = "valid"  # average the windows inside the image, or all, the border reflected
+    channels: Literal["rgb", "luma"] = "rgb"  # what SR images hold: RGB, or Y alone
+
+    def record(self) -> dict[str, Any]:
+        """Its fields, for records; `channels` came later, and earlier records lack it where it is rgb."""
+        return {key: value for key, value in asdict(self).items() if (key, value) != ("channels", "rgb")}
 
 
 PROTOCOLS: dict[str, Protocol] = {
@@ -77,6 +82,7 @@ def _check_field(name: str, key: str, value: object) -> None:
         "grey": ("own", "tile"),
         "ssim_window": get_args(Window),
         "ssim_border": get_args(Border),
+        "channels": ("rgb", "luma"),
     }
     if key == "lr_kernel":
         raise SrgridError(

@@ -61,11 +61,33 @@ def imresize(image: Array, scale: float) -> Array:
     return columns.reshape(rows.shape[0], -1, *image.shape[2:])
 
 
+def imresize_real(image: npt.NDArray[Any], scale: float, *, mirrored: bool = False) -> npt.NDArray[np.float64]:
+    """Resize real values, H x W, as MATLAB's `imresize` of a floating-point image does: nothing is rounded or clipped.
+
+    mirrored: the image is continued as in a mirror, as later versions of MATLAB do, instead of by its border's pixels.
+    Sums are taken in one order on every machine, without BLAS. Raises SrgridError for another shape, or a scale that is
+    not positive and finite.
+    """
+    if image.ndim != 2 or 0 in image.shape:
+        raise SrgridError(f"imresize: expected H x W with at least one pixel, got shape {image.shape}")
+    if not (math.isfinite(scale) and scale > 0):
+        raise SrgridError(f"imresize: scale must be a positive number, got {scale}")
+    values = image.astype(np.float64)
+    for _ in range(2):  # height, then width
+        axis = _axis_weights(values.shape[0], float(scale), mirrored)
+        weights = axis.weights.astype(np.float64) / axis.denominator
+        total = np.zeros((axis.outputs, values.shape[1]))
+        for taps, weight in zip(axis.taps.T, weights.T, strict=True):
+            total += weight[:, None] * values[taps]
+        values = total.T
+    return np.ascontiguousarray(values)
+
+
 @dataclass(frozen=True)
 class _Axis:
     """One axis: output i is round(sum_k weights[i, k] * input[taps[i, k]] / denominator)."""
 
-    taps: npt.NDArray[np.int64]  # outputs x K, ascending along a row, inside the image
+    taps: npt.NDArray[np.int64]  # outputs x K, inside the image
     weights: Real  # outputs x K, integers if the scale is a ratio
     denominator: int
 
@@ -128,30 +150,44 @@ def _cubic_float(x: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
 
 @lru_cache(maxsize=64)
-def _axis_weights(size: int, scale: float) -> _Axis:
+def _axis_weights(size: int, scale: float, mirrored: bool = False) -> _Axis:
     outputs = math.ceil(size * scale)
     ratio = Fraction(scale).limit_denominator(MAX_TERM)
     if float(ratio) == scale and ratio.numerator <= MAX_TERM:
         exact = _ratio_weights(ratio)
         if exact is not None:
-            return _exact_axis(size, outputs, ratio, *exact)
+            return _exact_axis(size, outputs, ratio, *exact, mirrored)
     shrink = min(scale, 1.0)
     centres = np.arange(1, outputs + 1) / scale + 0.5 * (1 - 1 / scale)
     taps = np.floor(centres - 2 / shrink)[:, None] + np.arange(math.ceil(4 / shrink) + 2)
     weights = shrink * _cubic_float(shrink * (centres[:, None] - taps))
     weights /= weights.sum(axis=1, keepdims=True)
-    return _Axis(np.clip(taps.astype(np.int64) - 1, 0, size - 1), weights, 1)
+    return _Axis(_inside(taps.astype(np.int64) - 1, size, mirrored), weights, 1)
 
 
 def _exact_axis(
-    size: int, outputs: int, ratio: Fraction, first: list[int], weights: npt.NDArray[np.int64], denominator: int
+    size: int,
+    outputs: int,
+    ratio: Fraction,
+    first: list[int],
+    weights: npt.NDArray[np.int64],
+    denominator: int,
+    mirrored: bool,
 ) -> _Axis:
     """Repeat the weights of one period of p outputs (which advance q inputs) for scale p/q along the axis."""
     cycle, phase = np.divmod(np.arange(outputs), ratio.numerator)
     left = np.array(first)[phase] + cycle * ratio.denominator
     taps = left[:, None] + np.arange(weights.shape[1])
     kind = np.float32 if denominator <= EXACT_IN_FLOAT32 else np.float64
-    return _Axis(np.clip(taps - 1, 0, size - 1), weights[phase].astype(kind), denominator)
+    return _Axis(_inside(taps - 1, size, mirrored), weights[phase].astype(kind), denominator)
+
+
+def _inside(taps: npt.NDArray[np.int64], size: int, mirrored: bool) -> npt.NDArray[np.int64]:
+    """Where the pixels outside an axis are taken from: its first and last one, or its mirror image."""
+    if not mirrored:
+        return np.clip(taps, 0, size - 1)
+    place = taps % (2 * size)
+    return np.minimum(place, 2 * size - 1 - place)
 
 
 def _ratio_weights(ratio: Fraction) -> tuple[list[int], npt.NDArray[np.int64], int] | None:

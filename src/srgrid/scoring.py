@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -187,7 +187,7 @@ def write_cell(
     record = {
         "csv": file_digest(out),
         "cell": dict(cell),
-        "protocol": asdict(protocol),
+        "protocol": protocol.record(),
         "metrics": to_records(metrics),
         "hr": set_identity(dict(row.hr for row in rows)),
         "sr": set_identity(dict(row.sr for row in rows)) | _made_by(sr_dir),

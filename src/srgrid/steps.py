@@ -12,14 +12,19 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from srgrid.errors import SrgridError
 from srgrid.images import Array
 from srgrid.interpolate import pillow
-from srgrid.resize import imresize, modcrop
+from srgrid.luma import luma8
+from srgrid.resize import imresize, imresize_real, modcrop
 
 Steps = tuple[tuple[str, Any], ...]  # names and arguments
+
+UNROUNDED = "luma-imresize"  # the step that makes no image: what it gives is not rounded
 
 _NUMBER = re.compile(r"\d{1,9}(\.\d{1,9})?")
 
@@ -32,9 +37,15 @@ def pillow_bicubic(image: Array, ratio: Fraction) -> Array:
     return pillow(image, height, width, Image.Resampling.BICUBIC)
 
 
+def luma_imresize(image: Array, ratio: Fraction) -> npt.NDArray[np.float32]:
+    """The luma of an image, in 8 bits, resized by a later MATLAB's imresize and not rounded: float32, H x W."""
+    return imresize_real(luma8(image), float(ratio), mirrored=True).astype(np.float32)
+
+
 # Functions of an image, uint8, H x W or H x W x 3, and of a Fraction (or several, by name).
-STEPS: dict[str, Callable[..., Array]] = {
+STEPS: dict[str, Callable[..., npt.NDArray[Any]]] = {
     "imresize": lambda image, ratio: imresize(image, float(ratio)),
+    UNROUNDED: luma_imresize,
     "modcrop": modcrop,
     "pillow-bicubic": pillow_bicubic,
 }
@@ -56,7 +67,7 @@ def parse_steps(given: object) -> Steps:
     return steps
 
 
-def apply_steps(image: Array, steps: Steps, scale: int | None = None) -> Array:
+def apply_steps(image: npt.NDArray[Any], steps: Steps, scale: int | None = None) -> npt.NDArray[Any]:
     """An image after steps. Raises SrgridError for an unknown step or argument, and as the steps do."""
     for name, argument in steps:
         if name not in STEPS:

@@ -5,7 +5,6 @@ torch is imported only when a network is asked for.
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,7 +18,7 @@ from srgrid import images, photographs
 from srgrid.code import code_identity
 from srgrid.degrade import Degradation, get_degradation
 from srgrid.errors import SrgridError
-from srgrid.files import keep_apart, staged_dir, staged_file, write_manifest
+from srgrid.files import keep_apart, staged_dir, write_manifest
 from srgrid.images import Array
 from srgrid.interpolate import INTERPOLATORS
 from srgrid.made import ImageFolder, open_images, origin, read_photo
@@ -95,7 +94,8 @@ def upscale_dir(
     `options.skip_bad` these are left out instead, which is said on stderr and in the manifest.
     """
     passed: dict[str, str] = {}
-    folder = open_images(in_dir, passed=passed if options.skip_bad else None)
+    floats = model == BICUBIC and get_degradation(degradation).is_luma
+    folder = open_images(in_dir, floats, passed if options.skip_bad else None)
     _check_name(Path(out_dir) / f"image{options.suffix}", options)
     seen_through = _check_all(folder, options, passed)
     found = _located(model, scale)
@@ -249,8 +249,5 @@ def _write(path: Path, sr: Pixels, source: Photo, scale: int, quality: int | Non
         photo = source.enlarged(sr, scale)
         photographs.write(path, photo, quality)
         return photographs.stored(path, photo, quality)
-    content = io.BytesIO()  # np.save to a file itself does not say why it failed
-    np.save(content, sr.astype(np.float32), allow_pickle=False)
-    with staged_file(path) as staged:
-        staged.write_bytes(content.getbuffer())
+    images.store(path, sr)
     return sr

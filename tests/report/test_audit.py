@@ -56,13 +56,28 @@ def test_cells_of_other_data_sets_are_left_out():
     assert all(row["remade"] == "" for row in rows if row["method"] != "bicubic")
 
 
+def test_a_choice_explains_a_printed_bicubic_value():
+    grid = table(("Set5", 2, "bicubic", "rgb8", 33.674, 0.93029, 5))
+    scores = pd.DataFrame(
+        {"dataset": "Set5", "scale": 2, "method": "bicubic", "protocol": "audit-bicubic-luma", "image": list("ab")}
+        | {"psnr": [33.0, 34.32], "ssim": [0.92, 0.9398]}
+    )
+    explained = [row for row in audit.audit_cells(grid, scores) if row["published"] == "33.66/0.9299"]
+    assert explained
+    assert {(row["verdict"], row["protocol"]) for row in explained} == {("explained", "audit-bicubic-luma")}
+    without = [row for row in audit.audit_cells(grid) if row["published"] == "33.66/0.9299"]
+    assert {row["verdict"] for row in without} == {"not reproduced"}
+
+
 def test_choices_change_one_field_each():
     known = protocols(choice_definitions())
     for choice in choices():
         before, after = known[choice.before], known[choice.after]
         changed = [f for f in before.__dataclass_fields__ if getattr(before, f) != getattr(after, f)]
         # An LR image of cropped HR cannot be held against a resized HR: that choice is made once for both.
-        one = {"hr", "degradation"} if before.hr != after.hr else set(changed[-1:])
+        # An LR image that is luma makes an SR image that is: that is one choice, too.
+        pairs = {"hr", "channels"} & set(changed)
+        one = {"degradation", *pairs} if pairs else set(changed[-1:])
         assert set(changed) - {"name", "about"} == one, choice
     assert not set(choice_protocols()) & set(PROTOCOLS)
 

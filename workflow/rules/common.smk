@@ -269,8 +269,9 @@ def priced_columns():
 
     Bicubic is what the first protocol's degradation has it be.
     """
-    bicubic = DEGRADATIONS[PROTOCOLS[config["protocols"][0]].degradation].enlarger
-    models = {BASELINE: f"bicubic-{bicubic}"} | {method: method for method in COMPUTED[1:]}
+    degradation = DEGRADATIONS[PROTOCOLS[config["protocols"][0]].degradation]
+    bicubic = BASELINE if degradation.is_luma else f"bicubic-{degradation.enlarger}"
+    models = {BASELINE: bicubic} | {method: method for method in COMPUTED[1:]}
     models |= dict.fromkeys(config["sr"], "")
     scales = sorted({scale for _, scale in cells()})
     return [(method, scale, models.get(method)) for method in config["methods"] for scale in scales]

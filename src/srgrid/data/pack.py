@@ -55,6 +55,7 @@ def pack(hr_dirs: list[Path], scale: int, out: Path, degradation: str | Degradat
     relative to `out`. Raises SrgridError for unreadable images or ones smaller than `scale`.
     """
     chosen = get_degradation(degradation)
+    chosen.require_images()
     if len(hr_dirs) == 1 and hr_dirs[0].is_file():
         _pack_lr(hr_dirs[0], scale, out, chosen)
         return

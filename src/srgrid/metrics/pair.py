@@ -12,7 +12,8 @@ from PIL import Image
 
 from srgrid.errors import SrgridError
 from srgrid.grey import equal_channels, is_grey, tiled
-from srgrid.protocols import Luma, Protocol
+from srgrid.luma import luma
+from srgrid.protocols import Protocol
 from srgrid.resize import modcrop
 
 Float = npt.NDArray[np.float64]
@@ -23,14 +24,6 @@ PEAK = 255.0
 # another scale (0..1 is 255 times darker), unless HR is all but black itself.
 _OVERSHOOT = 0.5
 _DARK, _DARKER = 0.5, 16.0
-
-# Y = offset + R, G, B weights on 0..255 values. bt601: MATLAB's rgb2ycbcr. super-image: its own table, whose first
-# weight differs from BT.601's 65.738/256.
-LUMA: dict[Luma, tuple[float, tuple[float, float, float]]] = {
-    "bt601": (16.0, (65.481 / 255, 128.553 / 255, 24.966 / 255)),
-    "super-image": (16.0, (64.738 / 256, 129.057 / 256, 25.064 / 256)),
-    "bt601-full-range": (0.0, (0.299, 0.587, 0.114)),
-}
 
 
 @dataclass(frozen=True)
@@ -48,11 +41,18 @@ class Pair:
     @cached_property
     def luma(self) -> tuple[Float, Float]:
         """SR and HR as the protocol's Y, H x W float64 on 0..255; grey images as its `grey` says."""
+        if self.protocol.channels == "luma":
+            return _floats(self.sr), _luma(self.hr, self.protocol)
         return _luma(self.sr, self.protocol), _luma(self.hr, self.protocol)
 
     @cached_property
     def rgb(self) -> tuple[Float, Float]:
-        """SR and HR as H x W x 3 float64 on 0..255; of a grey image three equal channels."""
+        """SR and HR as H x W x 3 float64 on 0..255; of a grey image three equal channels.
+
+        Raises SrgridError where SR is the luma of an HR in colour.
+        """
+        if self.sr.ndim != self.hr.ndim and self.protocol.channels == "luma":
+            raise SrgridError(f"SR: is luma under protocol {self.protocol.name}; RGB cannot be compared")
         sr, hr = (_floats(image if image.ndim == 3 else tiled(image)) for image in (self.sr, self.hr))
         return sr, hr
 
@@ -79,7 +79,10 @@ def make_pair(
     _check_hr(hr, scale)
     _check_sr(sr, hr, protocol)
     grey = is_grey(hr) if not rgb else hr.ndim == 2
-    sr, hr = _both_grey(sr, hr, protocol) if grey else _both_rgb(sr, hr)
+    if protocol.channels == "luma":
+        sr, hr = _luma_and_image(sr, hr, grey)
+    else:
+        sr, hr = _both_grey(sr, hr, protocol) if grey else _both_rgb(sr, hr)
     hr = _same_size(sr, hr, scale, protocol)
     cut = scale if protocol.shave == "scale" else protocol.shave
     rows, columns = (slice(cut, max(cut, length - cut)) for length in hr.shape[:2])
@@ -135,6 +138,18 @@ def _both_grey(
     return (np.floor(mean + 0.5) if rule.quantise else mean), hr
 
 
+def _luma_and_image(
+    sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8], grey: bool
+) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
+    """SR as one channel, HR as one if it is grey, else as three."""
+    if sr.ndim == 3 and not equal_channels(sr):
+        raise SrgridError("SR is in colour; this protocol scores SR images that are luma, with one channel")
+    sr = sr if sr.ndim == 2 else sr[..., 0]
+    if grey:
+        return sr, hr if hr.ndim == 2 else hr[..., 0]
+    return sr, hr if hr.ndim == 3 else tiled(hr)
+
+
 def _both_rgb(sr: npt.NDArray[Any], hr: npt.NDArray[np.uint8]) -> tuple[npt.NDArray[Any], npt.NDArray[np.uint8]]:
     hr = hr if hr.ndim == 3 else tiled(hr)
     if sr.ndim == 3:
@@ -163,8 +178,7 @@ def _luma(image: npt.NDArray[Any], rule: Protocol) -> Float:
         if rule.grey == "own":
             return values
         values = np.repeat(values[..., None], 3, axis=2)
-    offset, weights = LUMA[rule.luma]
-    y: Float = values @ np.array(weights) + offset
+    y = luma(values, rule.luma)
     return np.floor(y + 0.5) if rule.round_luma else y
 
 

@@ -50,10 +50,16 @@ class Verdict(NamedTuple):
     why: str
 
 
-def audit_cells(grid: pd.DataFrame) -> list[dict[str, Any]]:
-    """One row for every published value whose data set and scale the grid holds."""
+def audit_cells(grid: pd.DataFrame, choices_scores: pd.DataFrame | None = None) -> list[dict[str, Any]]:
+    """One row for every published value whose data set and scale the grid holds.
+
+    choices_scores: of bicubic under the choices' protocols, which can explain a value, too.
+    """
     values = by_cell(grid)
     held = {(dataset, scale) for dataset, scale, _, _ in values}
+    if choices_scores is not None:
+        keys = ["dataset", "scale", "method", "protocol"]
+        values |= by_cell(choices_scores.groupby(keys, sort=False)[list(Score._fields)].mean().reset_index())
     rows = []
     for cell in published():
         if (cell.dataset, cell.scale) not in held:
@@ -166,7 +172,7 @@ def write_audit(run_dir: Path, parts: Sequence[Path]) -> None:
     if (repeated := scores.duplicated([*CELL, "image"])).any():
         raise SrgridError(f"audit: {' '.join(map(str, scores.loc[repeated, CELL].iloc[0]))} is there twice; keep one")
     made = {
-        "audit.csv": (AUDIT_COLUMNS, audit_cells(grid)),
+        "audit.csv": (AUDIT_COLUMNS, audit_cells(grid, scores[scores["method"] == BASELINE])),
         "effects.csv": (EFFECT_COLUMNS, measure_choices(scores)),
         "columns.csv": (COLUMNS_COLUMNS, compare_columns(grid)),
     }
