@@ -12,7 +12,7 @@ TORCH := torch==2.13.0
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: demo test test-slow verify fuzz lint check lock peers clean help
+.PHONY: demo test test-slow verify fuzz lint check site lock peers clean help
 
 # A small benchmark end to end, and the path of its card.
 demo: $(READY)
@@ -54,6 +54,13 @@ check: $(READY)
 	$(BIN)/python tools/licences.py
 	test -x build/audit/bin/pip-audit || ($(PYTHON) -m venv build/audit && build/audit/bin/pip install --quiet pip-audit==2.10.1)
 	build/audit/bin/pip-audit --strict --requirement requirements.lock --no-deps --disable-pip
+
+# The documentation as a site, in build/site.
+# MkDocs in an environment of its own; a link that leads nowhere is an error.
+site:
+	test -x build/docs/bin/mkdocs || ($(PYTHON) -m venv build/docs && build/docs/bin/pip install --quiet mkdocs-material==9.8.2 'mkdocstrings[python]==1.0.8')
+	NO_MKDOCS_2_WARNING=1 build/docs/bin/mkdocs build --quiet
+	@echo "The site: $(CURDIR)/build/site/index.html"
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "srgrid needs Python 3.11 or newer: make PYTHON=...")'

@@ -18,7 +18,8 @@ from srgrid.report.published import Published
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/literature.md"
-GRID, EFFECTS = ROOT / "results/published/grid.csv", ROOT / "results/published/effects.csv"
+GRID, EFFECTS = ROOT / "results/bicubic/grid.csv", ROOT / "results/published/effects.csv"
+BICUBIC = ("rgb8", "audit-bicubic-luma")
 SETS = ("Set5", "Set14", "BSD100", "Urban100")
 
 HEAD = """\
@@ -64,7 +65,9 @@ The printed bicubic columns, and the networks whose authors' weights were run ([
 
 ## Bicubic, printed and re-made
 
-Re-made is `rgb8` of [the reference run](../results/published/model_card.md).
+Re-made is bicubic of `results/bicubic`: under `rgb8`, and as VDSR's test script (Kim et al. 2016) makes it: of the
+8-bit luma alone, its LR never rounded, the result clipped to 16..235 and compared with HR's 8-bit luma
+(`audit-bicubic-luma`, [protocols.md](protocols.md)).
 
 {bicubic}
 
@@ -129,17 +132,17 @@ def _effects() -> str:
 def _bicubic(cells: list[Published]) -> str:
     with GRID.open(newline="") as file:
         made = {
-            (row["dataset"], int(row["scale"])): f"{float(row['psnr']):.3f}/{float(row['ssim']):.5f}"
+            (row["dataset"], int(row["scale"]), row["protocol"]): f"{float(row['psnr']):.3f}/{float(row['ssim']):.5f}"
             for row in csv.DictReader(file)
-            if (row["method"], row["protocol"]) == ("bicubic", "rgb8")
         }
     printed = {(c.source, c.dataset, c.scale): c for c in cells if c.method == "bicubic"}
     sources = {cell.source: cell.label for cell in printed.values()}
-    lines = [*_row("set", "scale", "re-made", *sources.values()), *_row(*["---"] * (3 + len(sources)))]
+    names = ("set", "scale", "rgb8", "luma alone", *sources.values())
+    lines = [*_row(*names), *_row(*["---"] * len(names))]
     for name in SETS:
         for scale in (2, 3, 4):
             texts = [printed[at, name, scale].text if (at, name, scale) in printed else "" for at in sources]
-            lines += _row(name, f"{scale}x", made[name, scale], *texts)
+            lines += _row(name, f"{scale}x", *(made[name, scale, protocol] for protocol in BICUBIC), *texts)
     return "\n".join(lines)
 
 

@@ -22,6 +22,7 @@ from srgrid.report.tables import recorded_grid
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/shelf.md"
 RUNS = tuple(ROOT / "results" / name for name in ("shelf-x2", "shelf-x3", "shelf"))
+BICUBIC = ROOT / "results/bicubic"
 SETS = ("Set5", "Set14", "BSD100", "Urban100")
 # Where each network's weights are from, with their licence.
 FROM = {
@@ -37,14 +38,15 @@ HEAD = """\
 This page is written by `tools/shelf.py` from the tables of three runs, `results/shelf` (x4), `results/shelf-x3` and
 `results/shelf-x2`. They score networks of other groups by the weights that their authors released, on Set5, Set14,
 BSD100 and Urban100, and compare them with the values that papers print ([literature.md](literature.md)). DCTLSA was
-not run at x2: it takes a core 46 s for an image of Urban100, and no printed value is known to compare with.
+not run at x2: it takes a core 46 s for an image of Urban100, and no printed value is known to compare with. A fourth
+run, `results/bicubic`, scores bicubic under every single choice.
 
 The weights are not part of srgrid. With them at `weights/` (the table has where they are from), these commands make the
 runs again:
 
 ```bash
 pip install '.[zoo]'  # for DCTLSA
-for name in shelf shelf-x3 shelf-x2; do snakemake --cores 8 --configfile config/$name.yaml; done
+for name in shelf shelf-x3 shelf-x2 bicubic; do snakemake --cores 8 --configfile config/$name.yaml; done
 ```
 
 ## The networks
@@ -62,10 +64,10 @@ Counted, and as printed with the values (multiply-adds for an output of 1280 x 7
 {counts}
 
 A value is reproduced if PSNR and SSIM have every printed digit, rounded or with the further ones cut off. It is
-explained if it comes out under another protocol than its own:
-{protocols}
-(the single choices at x4 alone). Choices that ask for other LR images were not tried; `srgrid check` tries them, too.
-The last column counts the values whose PSNR, taken alone, comes out under their own protocol.
+explained if it comes out under another protocol than its own. For networks these are {protocols}
+(the single choices at x4 alone), and no choice that asks for other LR images was tried; `srgrid check` tries them, too.
+For bicubic they are all of [the audit's](protocols.md#the-audit), at every scale. The last column counts the values
+whose PSNR, taken alone, comes out under their own protocol.
 
 {findings}
 """
@@ -93,7 +95,7 @@ def text() -> str:
     """What the page holds."""
     grid, found = grids(), verdicts()
     networks = [method for method in FROM if method in set(grid["method"])]
-    others = sorted(set(grid["protocol"]) - {"literature"})
+    others = sorted(set(grid[grid["method"] != "bicubic"]["protocol"]) - {"literature"})
     head = HEAD.format(
         networks=_networks(networks),
         sizes=_sizes(),
@@ -108,7 +110,7 @@ def text() -> str:
 
 def grids() -> pd.DataFrame:
     """The runs' grids as one."""
-    return pd.concat([recorded_grid(run / "grid.csv") for run in RUNS], ignore_index=True)
+    return pd.concat([recorded_grid(run / "grid.csv") for run in (*RUNS, BICUBIC)], ignore_index=True)
 
 
 def verdicts() -> list[Outcome]:
