@@ -39,7 +39,7 @@ This page is written by `tools/shelf.py` from the tables of three runs, `results
 `results/shelf-x2`. They score networks of other groups by the weights that their authors released, on Set5, Set14,
 BSD100 and Urban100, and compare them with the values that papers print ([literature.md](literature.md)). DCTLSA was
 not run at x2: it takes a core 46 s for an image of Urban100, and no printed value is known to compare with. A fourth
-run, `results/bicubic`, scores bicubic under every single choice.
+run, `results/bicubic`, makes bicubic as the printed columns have it.
 
 The weights are not part of srgrid. With them at `weights/` (the table has where they are from), these commands make the
 runs again:
@@ -64,10 +64,12 @@ Counted, and as printed with the values (multiply-adds for an output of 1280 x 7
 {counts}
 
 A value is reproduced if PSNR and SSIM have every printed digit, rounded or with the further ones cut off. It is
-explained if it comes out under another protocol than its own. For networks these are {protocols}
+explained if it comes out under another protocol than its own. For networks these are
+{protocols}
 (the single choices at x4 alone), and no choice that asks for other LR images was tried; `srgrid check` tries them, too.
-For bicubic they are all of [the audit's](protocols.md#the-audit), at every scale. The last column counts the values
-whose PSNR, taken alone, comes out under their own protocol.
+For bicubic they are `luma8`, `literature` and `audit-bicubic-luma`, at every scale; the other single choices bring out
+none of its values ([effects.csv](../results/published/effects.csv)). The last column counts the values whose PSNR, taken
+alone, comes out under their own protocol.
 
 {findings}
 """
@@ -80,9 +82,10 @@ FINDINGS = """\
 - **CARN-M**: every value of torchSR's table comes out by PSNR, and two by both; SSIM is up to 0.0008 higher here. The
   paper's own table was not found in a place that one can name.
 - **DCTLSA**: no table was found in a place that one can name, so its cells stand without a verdict.
-- **Bicubic**: two thirds of the values come out by PSNR. The printed SSIM is 0.0002 to 0.0008 lower than that of
-  `rgb8`, and lies between it and that of `luma8`. [The audit](../results/published/audit.csv) has another table,
-  whose values come out to every digit under `luma8`.
+- **Bicubic**: the printed columns are those of VDSR's test script (Kim et al. 2016). It makes bicubic of the 8-bit
+  luma alone, never rounds the LR image and clips the result to 16..235 (`audit-bicubic-luma`). What does not come out
+  is Urban100 x3, by 0.000005 of SSIM, and two values of DyRSRNet at x3, where the others print something else. [The audit](../results/published/audit.csv) has
+  another table, whose values come out to every digit under `luma8`.
 """
 
 

@@ -27,7 +27,7 @@ def test_the_page_is_up_to_date():
 
 
 def test_the_runs_are_as_they_were_made():
-    for run in TOOL.RUNS:
+    for run in (*TOOL.RUNS, TOOL.BICUBIC):
         tables_record(run, TABLE_NAMES)  # raises for an edited table
 
 
@@ -44,6 +44,14 @@ def test_every_printed_value_that_the_shelf_makes_has_a_verdict():
         assert row in page, row
     for method, count in Counter(one.cell.method for one in found).items():
         assert re.search(rf"^\\| {method} \\| {count} \\|", page, re.M), method
+
+
+def test_the_printed_bicubic_columns_are_explained():
+    """28 of 32 values; under rgb8, luma8 and literature none."""
+    found = [one for one in TOOL.verdicts() if one.cell.method == "bicubic"]
+    explained = [one for one in found if one.verdict == EXPLAINED]
+    assert (len(explained), len(found)) == (28, 32)
+    assert {one.found[0].protocol for one in explained} == {"audit-bicubic-luma"}
 
 
 def test_the_file_that_its_paper_did_not_score_is_told_by_its_size_and_its_scores():
