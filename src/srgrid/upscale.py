@@ -94,8 +94,7 @@ def upscale_dir(
     `options.skip_bad` these are left out instead, which is said on stderr and in the manifest.
     """
     passed: dict[str, str] = {}
-    floats = model == BICUBIC and get_degradation(degradation).is_luma
-    folder = open_images(in_dir, floats, passed if options.skip_bad else None)
+    folder = open_images(in_dir, _takes_luma(model, degradation), passed if options.skip_bad else None)
     _check_name(Path(out_dir) / f"image{options.suffix}", options)
     seen_through = _check_all(folder, options, passed)
     found = _located(model, scale)
@@ -120,6 +119,11 @@ def upscale_dir(
         made_by |= {"tiles": runner.cut} if runner.cut else {}
         made_by |= {"code": code_identity("srgrid.upscale"), "inputs": folder.digests, "lr": origin(folder.made_by)}
         write_manifest(staged, made_by, entries)
+
+
+def _takes_luma(model: str, degradation: str | Degradation) -> bool:
+    """Whether LR images are arrays of luma that was never rounded."""
+    return model == BICUBIC and get_degradation(degradation).is_luma
 
 
 def _check_name(output: Path, options: Options) -> None:
