@@ -120,7 +120,9 @@ def test_what_is_no_list_of_steps_is_refused(given):
 
 
 def test_steps_and_names_that_are_not_there(photographs):
-    with pytest.raises(SrgridError, match="unknown step 'blur'; choose one of imresize, modcrop, pillow-bicubic"):
+    with pytest.raises(
+        SrgridError, match="unknown step 'blur'; choose one of imresize, luma-imresize, modcrop, pillow-bicubic"
+    ):
         apply_steps(photographs["camera"], (("blur", 1),))
     with pytest.raises(SrgridError, match=r"degradations\.pillow: is built in"):
         degradations({"pillow": [{"modcrop": "scale"}]})

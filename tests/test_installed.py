@@ -99,7 +99,7 @@ def test_a_folder_that_holds_anything_is_left_alone(tmp_path):
 
 def test_an_unknown_run_is_named(tmp_path):
     done = CliRunner().invoke(app, ["workflow", "demoo", str(tmp_path / "mine")])
-    assert "choose one of demo, published" in str(done.exception)
+    assert "choose one of bicubic, demo, published" in str(done.exception)
     assert not (tmp_path / "mine").exists()
 
 

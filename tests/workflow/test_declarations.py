@@ -158,6 +158,6 @@ def test_the_published_run_is_planned_in_little(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     found = re.fullmatch(r"plan: a dry run of (\d+) jobs +[\d.]+ s +([\d.]+) s CPU +(\d+) MB\n", done.stdout)
     jobs, cpu, megabytes = map(float, found.groups())
-    assert jobs <= 211
+    assert jobs <= 237  # 26 of them for the audit's LR images that are never rounded
     assert cpu < 20
     assert megabytes < 200
