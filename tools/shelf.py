@@ -67,9 +67,9 @@ A value is reproduced if PSNR and SSIM have every printed digit, rounded or with
 explained if it comes out under another protocol than its own. For networks these are
 {protocols}
 (the single choices at x4 alone), and no choice that asks for other LR images was tried; `srgrid check` tries them, too.
-For bicubic they are `luma8`, `literature` and `audit-bicubic-luma`, at every scale; the other single choices bring out
-none of its values ([effects.csv](../results/published/effects.csv)). The last column counts the values whose PSNR, taken
-alone, comes out under their own protocol.
+For bicubic they are `luma8`, `literature` and `audit-bicubic-luma`, at every scale; the other single choices bring
+out none of its values ([effects.csv](../results/published/effects.csv)). The last column counts the values whose
+PSNR, taken alone, comes out under their own protocol.
 
 {findings}
 """
@@ -84,8 +84,8 @@ FINDINGS = """\
 - **DCTLSA**: no table was found in a place that one can name, so its cells stand without a verdict.
 - **Bicubic**: the printed columns are those of VDSR's test script (Kim et al. 2016). It makes bicubic of the 8-bit
   luma alone, never rounds the LR image and clips the result to 16..235 (`audit-bicubic-luma`). What does not come out
-  is Urban100 x3, by 0.000005 of SSIM, and two values of DyRSRNet at x3, where the others print something else. [The audit](../results/published/audit.csv) has
-  another table, whose values come out to every digit under `luma8`.
+  is Urban100 x3, by 0.000005 of SSIM, and two values of DyRSRNet at x3, where the others print something else.
+  [The audit](../results/published/audit.csv) has another table, whose values come out to every digit under `luma8`.
 """
 
 
