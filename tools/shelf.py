@@ -82,9 +82,10 @@ FINDINGS = """\
 - **CARN-M**: every value of torchSR's table comes out by PSNR, and two by both; SSIM is up to 0.0008 higher here. The
   paper's own table was not found in a place that one can name.
 - **DCTLSA**: no table was found in a place that one can name, so its cells stand without a verdict.
-- **Bicubic**: the printed columns are those of VDSR's test script (Kim et al. 2016). It makes bicubic of the 8-bit
-  luma alone, never rounds the LR image and clips the result to 16..235 (`audit-bicubic-luma`). What does not come out
-  is Urban100 x3, by 0.000005 of SSIM, and two values of DyRSRNet at x3, where the others print something else.
+- **Bicubic**: 12 of the 15 distinct values come out under `audit-bicubic-luma`; [literature.md](literature.md) says
+  what it is, and that it was found by trying. What does not come out is Urban100 x3, by 0.000005 of SSIM, and two
+  values of DyRSRNet at x3, where the others print something else. DyRSRNet's Set14 x3 comes out with its further digits
+  cut off, where the others' value of that cell is the rounded one: that may be chance.
   [The audit](../results/published/audit.csv) has another table, whose values come out to every digit under `luma8`.
 """
 

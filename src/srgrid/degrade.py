@@ -78,8 +78,8 @@ class Degradation:
         return {"name": self.name, "steps": [{name: argument} for name, argument in self.steps]}
 
 
-# matlab: imresize, bit for bit. pillow: Pillow's BICUBIC, as super-image uses it. luma-unrounded: the bicubic of VDSR's
-# test script (Kim et al. 2016), and of the bicubic columns that papers print.
+# matlab: imresize, bit for bit. pillow: Pillow's BICUBIC, as super-image uses it. luma-unrounded: by it
+# most bicubic values that papers print come out; found by trying (docs/literature.md).
 _BUILT_IN: dict[str, Any] = {
     "matlab": [{"modcrop": "scale"}, {"imresize": "1/scale"}],
     "matlab-uncropped": [{"imresize": "1/scale"}],

@@ -48,7 +48,7 @@ def opencv_bicubic(image: Array, scale: int) -> Array:
 
 def luma_bicubic(luma: npt.NDArray[Any], scale: int) -> Array:
     """Luma that was never rounded, H x W, enlarged by MATLAB's bicubic imresize, clipped to the luma of black and white
-    and rounded once, half up: what VDSR's test script (Kim et al. 2016) writes as bicubic.
+    and rounded once, half up, as test scripts prepare the input of VDSR (Kim et al. 2016).
 
     The border is mirrored, as later versions of MATLAB do: of the printed values, Set14 x4 tells the two apart."""
     return _stored(np.clip(imresize_real(luma, float(scale), mirrored=True), BLACK, WHITE))

@@ -75,7 +75,7 @@ def test_choices_change_one_field_each():
         before, after = known[choice.before], known[choice.after]
         changed = [f for f in before.__dataclass_fields__ if getattr(before, f) != getattr(after, f)]
         # An LR image of cropped HR cannot be held against a resized HR: that choice is made once for both.
-        # An LR image that is luma makes an SR image that is: that is one choice, too.
+        # An LR image that is luma makes an SR image that is.
         pairs = {"hr", "channels"} & set(changed)
         one = {"degradation", *pairs} if pairs else set(changed[-1:])
         assert set(changed) - {"name", "about"} == one, choice
