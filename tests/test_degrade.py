@@ -135,3 +135,10 @@ def test_steps_and_names_that_are_not_there(photographs):
 
 def test_the_table_of_protocols_in_the_config_names_degradations_that_are_there():
     assert {protocol.degradation for protocol in protocols().values()} <= DEGRADATIONS.keys()
+
+
+def test_every_image_is_decoded_once(photo_dir, tmp_path, monkeypatch):
+    decoded = []
+    monkeypatch.setattr(images, "read", lambda path, read=images.read: decoded.append(path) or read(path))
+    make_lr(photo_dir, tmp_path / "lr", 2)
+    assert decoded == sorted(photo_dir.glob("*.png"))

@@ -154,11 +154,10 @@ def make_lr(hr_dir: Path, out_dir: Path, scale: int, degradation: str | Degradat
     chosen = get_degradation(degradation)
     folder = open_images(hr_dir)
     keep_apart(out_dir, hr_dir, *folder.files.values())
-    images.check_all(folder.files.values())
     entries = {}
     with staged_dir(out_dir) as staged:
         for stem, hr_file in track(list(folder.files.items()), f"LR x{scale} {chosen.name} {hr_dir}"):
-            hr = folder.read(hr_file)
+            hr = folder.read_or_list(hr_file)
             try:
                 lr = chosen.shrink(as_published(hr), scale)
             except SrgridError as error:

@@ -101,12 +101,11 @@ def take(sr_dir: Path, hr_dir: Path, out_dir: Path) -> Affixes:
     folder, hr = open_images(sr_dir), open_images(hr_dir)
     keep_apart(out_dir, sr_dir, hr_dir, *folder.files.values())
     matched, affixes = match(folder.files, hr.files, sr_dir)
-    images.check_all(folder.files.values())
     entries, files = {}, {}
     with staged_dir(out_dir) as staged:
         for name in track(sorted(matched), f"SR {sr_dir}"):
             file = folder.files[matched[name]]
-            sr = folder.read(file)
+            sr = folder.read_or_list(file)
             images.write(staged / f"{name}.png", sr)
             entries[f"{name}.png"] = images.describe(sr)
             files[f"{name}.png"] = {"file": file.name, "sha256": folder.digests[file.name]}

@@ -38,6 +38,15 @@ class ImageFolder:
         self._check(file, image)
         return image
 
+    def read_or_list(self, file: Path) -> npt.NDArray[Any]:
+        """As `read`, but the error lists every file of the folder that cannot be read as an image, where there are
+        some."""
+        try:
+            return self.read(file)
+        except SrgridError:
+            images.check_all(self.files.values())
+            raise
+
     def photo(self, file: Path) -> Photo:
         """One of `files` with its transparency and colour profile, of which arrays have none; raises SrgridError as
         `read`."""

@@ -441,7 +441,7 @@ def test_18_a_phones_mpo_gives_its_first_picture(tmp_path: Path, photo: np.ndarr
 
 
 @pytest.mark.parametrize("step", ["upscale", "lr"])
-def test_18_a_folder_is_checked_before_work_begins(tmp_path: Path, photo: np.ndarray, step: str) -> None:
+def test_18_all_bad_images_of_a_folder_are_listed(tmp_path: Path, photo: np.ndarray, step: str) -> None:
     for name in "abcd":
         save(tmp_path / "in" / f"{name}.png", photo)
     for name in "bd":
