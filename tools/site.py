@@ -18,6 +18,7 @@ _SERVER, _NAME = (os.environ.get(f"GITHUB_{part}", "") for part in ("SERVER_URL"
 REPOSITORY = os.environ.get("SRGRID_REPOSITORY", f"{_SERVER}/{_NAME}" if _NAME else "")
 _LINK = re.compile(r"(?<!!)\[([^\]]+)\]\((?!https?:|mailto:|#)([^)\s]+)\)")
 _PICTURE = re.compile(r"\]\(docs/")
+_NOT_HERE = re.compile(r"<!-- not on the site -->.*?<!-- end -->\n*", re.DOTALL)
 
 
 def on_files(files: Files, config: Any) -> Files:
@@ -27,9 +28,9 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """A page with each link as the site has it."""
+    """A page with each link as the site has it, without what speaks of the file in the repository."""
     folder = ROOT if page.file.src_uri == "index.md" else ROOT / "docs"
-    return _PICTURE.sub("](", _LINK.sub(lambda found: moved(found[1], found[2], folder), markdown))
+    return _PICTURE.sub("](", _LINK.sub(lambda found: moved(found[1], found[2], folder), _NOT_HERE.sub("", markdown)))
 
 
 def moved(text: str, link: str, folder: Path) -> str:

@@ -63,3 +63,9 @@ def test_a_link_out_of_the_site_is_text_where_the_repository_is_not_known(hook, 
     monkeypatch.setattr(hook, "REPOSITORY", "")
     made = types.SimpleNamespace(file=types.SimpleNamespace(src_uri="ci.md"))
     assert hook.on_page_markdown("see [the log](../CHANGELOG.md).", made) == "see the log."
+
+
+def test_what_speaks_of_the_file_is_not_on_the_site(hook):
+    made = types.SimpleNamespace(file=types.SimpleNamespace(src_uri="api.md"))
+    assert ":::" in (text := (ROOT / "docs/api.md").read_text()).partition("## ")[0]
+    assert ":::" not in hook.on_page_markdown(text, made).partition("## ")[0]
