@@ -16,7 +16,7 @@ READY := .venv/.ready
 
 # A small benchmark end to end, and the path of its card.
 demo: $(READY)
-	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet rules reason host
+	$(BIN)/snakemake --cores $(CORES) --configfile config/demo.yaml --quiet progress rules reason host
 	@echo "The finished card: $(CURDIR)/results/demo/model_card.html"
 
 # The test suite, without what takes minutes each.
