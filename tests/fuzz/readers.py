@@ -269,7 +269,7 @@ def training_log(room: Path) -> list[Path]:
 
 
 def read_log(file: Path) -> None:
-    curves.read_curve(file)
+    curves.read_curve(file, "network_x2")
     log.read(file.parent)
     log.Log(file.parent, 30, tensorboard=False).close()
 

@@ -542,6 +542,20 @@ def test_23_logs_of_weights_that_are_given_are_leftovers(run):
     assert gather(run).curves == []
 
 
+def test_the_log_beside_given_weights_is_shown_if_it_ends_where_their_training_did(run, tmp_path):
+    given = {MODEL: str(tmp_path / "net_x{scale}.safetensors")}
+    edit_record(run / "provenance.json", lambda r: r["config"].update(weights=given))
+    steps = {model.scale: model.training.steps for model in gather(run).models}
+    (tmp_path / "logs").mkdir()
+    for scale, trained in steps.items():
+        (tmp_path / f"net_x{scale}.safetensors").write_bytes(b"")
+        last = trained if scale == 2 else trained - 1
+        lines = [json.dumps({"step": step, "loss": 0.5}) for step in (1, last)]
+        (tmp_path / f"logs/net_x{scale}.jsonl").write_text("\n".join(lines) + "\n")
+    (shown,) = gather(run).curves
+    assert shown == {"name": f"{MODEL}_x2", "series": {"loss": [(1.0, 0.5), (steps[2], 0.5)]}}
+
+
 def test_23_tables_that_hold_more_than_the_config_names_are_refused(run):
     edit_record(run / "provenance.json", lambda r: r["config"].update(methods=["bicubic"]))
     with pytest.raises(SrgridError, match=rf"the method {MODEL}, which the config of provenance\.json lacks"):
@@ -643,9 +657,9 @@ def test_29_a_log_with_odd_lines_ends_in_a_message(tmp_path):
     for line in (b"[]", b"3", b'{"loss": 1}', b'{"step": "x"}', b'{"step": NaN, "loss": 1}', b"\xff", b"[" * 100_000):
         log.write_bytes(line + b"\n" + good)
         with pytest.raises(SrgridError, match=r"log\.jsonl, line 1: damaged training log"):
-            read_curve(log)
+            read_curve(log, "network_x2")
     log.write_bytes(good + b'{"step": 2, "loss": NaN, "psnr": ' + b"9" * 400 + b"}\n" + good)
-    assert read_curve(log)["series"] == {"loss": [(1.0, 0.5), (1.0, 0.5)]}
+    assert read_curve(log, "network_x2")["series"] == {"loss": [(1.0, 0.5), (1.0, 0.5)]}
 
 
 @pytest.mark.parametrize(

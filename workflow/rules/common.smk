@@ -46,6 +46,7 @@ from srgrid.models.find import locate
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE, COMPUTED
 from srgrid.records import content_digest, file_digest
+from srgrid.report.curves import log_beside
 
 # What is loaded by now stays, and so do the jobs that are planned: the collector would walk them again and again.
 gc.freeze()
@@ -179,6 +180,12 @@ def weights_inputs(model, scale):
         return [given] if given else []
     entry = Entry.of(str(given))
     return [local(str(file)) for file in (or_stop(entry.files) if entry else [given])]
+
+
+def given_logs():
+    """The training logs that lie beside given weights, for the page."""
+    weights = [weights_file(model, scale) for model, scale in weights_by_column() if model in config["weights"]]
+    return [local(str(log)) for log in map(log_beside, weights) if log.exists()]
 
 
 def placed(path, inputs):

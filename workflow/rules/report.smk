@@ -153,6 +153,7 @@ rule card:
         figures=figure_files(),
         previews=[RUN / "previews" / f"{name}_x{scale}" for name, scale in cells()],
         audit=rules.audit.output if config["audit"] else [],
+        logs=given_logs(),
     output:
         markdown=RUN / "model_card.md",
         html=report(

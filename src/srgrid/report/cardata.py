@@ -13,12 +13,14 @@ from srgrid.cost import Cost
 from srgrid.data.registry import Dataset, load_registry
 from srgrid.degrade import Degradation, degradations
 from srgrid.errors import SrgridError
+from srgrid.installed import shared
 from srgrid.metrics import Metric
 from srgrid.models.history import Model
+from srgrid.plan import weights_path
 from srgrid.records import SELECTION, TABLE_NAMES, check_files, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.costs import COSTS, run_costs
-from srgrid.report.curves import curves
+from srgrid.report.curves import last_step, log_beside, read_curve
 from srgrid.report.intervals import read_intervals
 from srgrid.report.model import models
 from srgrid.report.published import Published, published
@@ -234,10 +236,19 @@ def _audit(run_dir: Path, tables: Mapping[str, Any], config: Mapping[str, Any]) 
 
 
 def _networks(run_dir: Path, provenance: Mapping[str, Any], order: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """The run's networks, and the logs of those that it trained: that its config names no weights for."""
+    """The run's networks, and the logs of their trainings. For given weights that is the log beside them, if it ends
+    where their training ended."""
     found, given = models(provenance, order), provenance["config"].get("weights") or {}
-    logs = (run_dir / f"state/{m.method}_x{m.scale}/log.jsonl" for m in found if m.method not in given)
-    return {"models": found, "curves": curves(logs)}
+    curves = []
+    for model in found:
+        name, own = f"{model.method}_x{model.scale}", model.method not in given
+        log = run_dir / f"state/{name}/log.jsonl"
+        if not own:
+            log = log_beside(weights_path(given[model.method], model.scale, shared()))
+        curve = read_curve(log, name) if log.exists() else None
+        if curve and (own or last_step(curve) == model.training.steps):
+            curves.append(curve)
+    return {"models": found, "curves": curves}
 
 
 class _Drawn:

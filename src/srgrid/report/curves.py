@@ -1,7 +1,7 @@
 """Training logs as the series of numbers that the page plots."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,10 @@ from srgrid.records import flatten
 CURVE_POINTS = 400
 
 
-def read_curve(path: Path) -> dict[str, Any]:
-    """A training log (one JSON object a line) as series of numbers over `step`, thinned evenly to 400 points at most.
+def read_curve(path: Path, name: str) -> dict[str, Any]:
+    """A network's training log (one JSON object a line) as series of numbers over `step`, thinned evenly.
 
+    At most 400 points of a series stay.
     A torn last line, as a killed training leaves it, is passed over; one before it raises SrgridError.
     """
     series: dict[str, list[tuple[float, float]]] = {}
@@ -34,13 +35,18 @@ def read_curve(path: Path) -> dict[str, Any]:
             if key not in ("step", "seconds") and _finite(value):
                 series.setdefault(key, []).append((float(row["step"]), float(value)))
     thinned = {key: points[:: -(-len(points) // CURVE_POINTS)] for key, points in series.items()}
-    return {"name": path.parent.name, "series": {key: thinned[key] for key in sorted(thinned)}}
+    return {"name": name, "series": {key: thinned[key] for key in sorted(thinned)}}
 
 
 def _finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def curves(logs: Iterable[Path]) -> list[dict[str, Any]]:
-    """Those of the logs that are there."""
-    return [read_curve(log) for log in sorted(logs) if log.exists()]
+def last_step(curve: Mapping[str, Any]) -> float:
+    """The step that a curve ends at; 0 of an empty one."""
+    return max((points[-1][0] for points in curve["series"].values()), default=0.0)
+
+
+def log_beside(weights: Path) -> Path:
+    """Where the log of a training lies that weights were kept of: logs/NAME.jsonl beside NAME.safetensors."""
+    return weights.parent / "logs" / f"{weights.stem}.jsonl"
