@@ -5,7 +5,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from srgrid import images
+from srgrid import bench, images
 from srgrid.cli import app
 from srgrid.errors import SrgridError
 from srgrid.report.claims import Claim, claims_of, held_against, read_table
@@ -131,6 +131,12 @@ def test_a_true_claim_and_one_that_is_off(folders):
     assert f"{psnr + 0.05:.2f}/{ssim:.4f}: under no protocol; nearest " in false.stdout.splitlines()[0]
     (own,) = (line for line in false.stdout.splitlines() if line.startswith("  rgb8 "))
     assert f"({psnr - float(f'{psnr + 0.05:.2f}'):+.3f}" in own
+
+
+def test_nothing_is_enlarged_for_a_claim_of_finished_images(folders, monkeypatch):
+    for step in ("make_lr", "upscale_dir"):
+        monkeypatch.setattr(bench, step, lambda *given, **options: pytest.fail("bicubic is not claimed"))
+    assert run("20.00", *SINGLE).exit_code == 1
 
 
 def test_a_claim_made_under_another_protocol_is_found(folders):

@@ -1,8 +1,8 @@
-"""Write the tables that repeat results elsewhere: models/README.md, and the grids of README.md.
+"""Write the tables that repeat results elsewhere: models/README.md, the grids of README.md, one of docs/training.md.
 
     python tools/tables.py
 
-They come from the records of the weights in models/, and from the reference run's grid.
+They come from the records of the weights in models/, and from the grids of the reference run and of the shelf.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from srgrid.report.tables import recorded_grid
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS, GRID, README = ROOT / "models", ROOT / "results/published/grid.csv", ROOT / "README.md"
+TRAINING = ROOT / "docs/training.md"
+SHELF = tuple(ROOT / f"results/{name}/grid.csv" for name in ("shelf-x2", "shelf-x3", "shelf"))
 SETS = ("Set5", "Set14", "BSD100", "Urban100")
 
 HEAD = """\
@@ -38,22 +40,27 @@ License: Apache-2.0, like the code. The training images belong to their authors 
 
 
 def main() -> None:
-    grid = recorded_grid(GRID)
-    files = sorted(MODELS.glob("*.safetensors"))
-    texts = {
-        MODELS / "README.md": "\n".join([HEAD, scores(files, grid), training(MODELS)]),
-        README: between(between(README.read_text(), "bicubic", bicubic(grid)), "models", models(grid)),
-    }
-    for path, text in texts.items():
+    for path, text in texts().items():
         with staged_file(path) as staged:
             staged.write_text(text)
+
+
+def texts() -> dict[Path, str]:
+    """What each of the files holds."""
+    grid = recorded_grid(GRID)
+    files = sorted(MODELS.glob("*.safetensors"))
+    return {
+        MODELS / "README.md": "\n".join([HEAD, scores(files, grid), training(MODELS)]),
+        README: between(between(README.read_text(), "bicubic", bicubic(grid)), "models", models(grid)),
+        TRAINING: between(TRAINING.read_text(), "peer", peer(grid)),
+    }
 
 
 def between(text: str, name: str, table: str) -> str:
     """The text with what stands between its two marks of that name replaced."""
     mark = f"<!-- {name} -->"
     found, count = re.subn(f"(?s){mark}.*{mark}", lambda _: f"{mark}\n{table}\n{mark}", text)
-    assert count == 1, f"README.md needs two marks {mark}"
+    assert count == 1, f"no text between two marks {mark}"
     return found
 
 
@@ -85,6 +92,18 @@ def _table(
     for dataset, scale in dict.fromkeys(zip(grid["dataset"], grid["scale"], strict=True)):
         values = [cells[dataset, scale, method, protocol] for _, method, protocol in columns]
         lines.append(f"| {dataset} | x{scale} | {given.get((dataset, scale), 'empty')} | {' | '.join(values)} |")
+    return "\n".join(lines)
+
+
+def peer(grid: pd.DataFrame) -> str:
+    """The small models beside CARN-M by its authors' weights, which the shelf scored: PSNR under `literature`."""
+    every = pd.concat([grid, *map(recorded_grid, SHELF)])
+    psnr = every[every["protocol"] == "literature"].set_index(["dataset", "scale", "method"])["psnr"]
+    lines = ["| Dataset | Scale | CARN-M | rcan-bam-s | rcan-s | rcan-bam-s less CARN-M |", "|---" * 6 + "|"]
+    for scale in (2, 3, 4):
+        for dataset in SETS:
+            carn, bam, control = (float(psnr[dataset, scale, name]) for name in ("carn-m", "rcan-bam-s", "rcan-s"))
+            lines.append(f"| {dataset} | x{scale} | {carn:.2f} | {bam:.2f} | {control:.2f} | {bam - carn:+.2f} |")
     return "\n".join(lines)
 
 

@@ -185,9 +185,10 @@ class Run:
 
     def score(self, keep: bool) -> None:
         """Score every cell. keep: the SR images that the first protocol scores, for the card."""
+        enlarged = any(method not in self.config["sr"] for method in self.config["methods"])
         for name, scale in self.cells:
             self.hr(name)
-            for protocol in self.protocols:
+            for protocol in self.protocols if enlarged else ():
                 self.lr(protocol.degradation, name, scale)
             for method in self.config["methods"]:
                 try:

@@ -47,9 +47,11 @@ def check(
 
 
 def _tables(scored: Sequence[Column], methods: Collection[str]) -> list[tuple[Sequence[Column], list[str]]]:
-    """Columns with the protocols that they are scored under: those whose SR images are luma are bicubic's alone."""
+    """The columns that are claimed, with the protocols that they are scored under: those whose SR images are luma are
+    bicubic's alone."""
     known = PROTOCOLS | choice_protocols()
     luma = [name for name, protocol in known.items() if protocol.channels == "luma"]
-    tables: list[tuple[Sequence[Column], list[str]]] = [(scored, [name for name in known if name not in luma])]
-    bicubic = [column for column in scored if column.name == BASELINE and BASELINE in methods]
-    return tables + ([(bicubic, luma)] if bicubic else [])
+    claimed = [column for column in scored if column.name in methods]
+    bicubic = [column for column in claimed if column.name == BASELINE]
+    tables = [(claimed, [name for name in known if name not in luma]), (bicubic, luma)]
+    return [(some, names) for some, names in tables if some]
