@@ -9,11 +9,12 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
+from srgrid import scoring
 from srgrid.errors import SrgridError
-from srgrid.images import list_images, read
-from srgrid.metrics import METRICS, measure, score
+from srgrid.images import list_images, read, write
+from srgrid.metrics import METRICS, PSNR_SSIM, measure, score
 from srgrid.metrics.pair import make_pair
-from srgrid.protocols import PROTOCOLS, protocols
+from srgrid.protocols import PROTOCOLS, get_protocol, protocols
 from srgrid.resize import imresize, modcrop
 
 IMAGES = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, min_side=11, max_side=60))
@@ -229,3 +230,19 @@ def test_protocols_of_a_config():
 def test_the_rank_of_a_value_is_that_of_what_is_printed(higher, values, ranks):
     metric = replace(METRICS["psnr"], higher_is_better=higher)
     assert [metric.rank(value, values) for value in values] == ranks
+
+
+def test_what_protocols_share_is_scored_once(photographs, tmp_path, monkeypatch):
+    """A protocol that treats grey images otherwise differs on those alone."""
+    images = {"colour": photographs["chelsea"][:48, :48], "grey": photographs["camera"][:48, :48]}
+    for name, image in images.items():
+        write(tmp_path / "HR" / f"{name}.png", image)
+        write(tmp_path / "SR" / f"{name}.png", image ^ 1)
+    scored = []
+    monkeypatch.setattr(scoring, "measure", lambda *given: scored.append(given[3].name) or measure(*given))
+    known = [get_protocol(name) for name in ("rgb8", "luma8", "literature")]
+    rows = scoring.score_protocols(tmp_path / "SR", tmp_path / "HR", 2, known)
+    assert scored == ["rgb8", "luma8", "rgb8", "luma8", "literature"]
+    for protocol in known:
+        expected = [measure(images[row.image] ^ 1, images[row.image], 2, protocol, PSNR_SSIM) for row in rows["rgb8"]]
+        assert [row.values for row in rows[protocol.name]] == expected

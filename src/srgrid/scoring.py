@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from srgrid.code import code_identity
 from srgrid.errors import SrgridError
 from srgrid.files import MANIFEST, keep_apart, read_manifest, set_identity, staged_file
 from srgrid.given import Affixes, AmbiguousError, match
+from srgrid.grey import is_grey
 from srgrid.images import load_array, pixel_digest
 from srgrid.made import open_images
 from srgrid.metrics import PSNR_SSIM, Metric, measure
@@ -76,10 +77,19 @@ def score_protocols(
         sr, hr = sr_folder.read(sr_files[name]), hr_folder.read(hr_files[name])
         sr_name, hr_name = sr_files[name].name, hr_files[name].name
         seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
+        values: dict[Protocol, dict[str, float]] = {}
         for protocol in protocols:
-            values = _measured((sr_files[name], hr_files[name]), (sr, hr), scale, protocol, metrics)
-            rows[protocol.name].append(Row(name, values, *seen))
+            rule = _rule(protocol, hr)
+            if rule not in values:
+                values[rule] = _measured((sr_files[name], hr_files[name]), (sr, hr), scale, protocol, metrics)
+            rows[protocol.name].append(Row(name, values[rule], *seen))
     return rows
+
+
+def _rule(protocol: Protocol, hr: npt.NDArray[Any]) -> Protocol:
+    """What of a protocol has a say in the scores of this image: not its name, nor, in colour, what is done to grey."""
+    grey = protocol.grey if protocol.channels == "luma" or is_grey(hr) else "own"
+    return replace(protocol, name="", about="", degradation="", grey=grey)
 
 
 def _measured(
