@@ -152,6 +152,21 @@ def test_a_second_run_in_the_same_folder_is_refused(finished):
     assert "another srgrid run is at work" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize(("words", "limit"), [([], "none"), (["--max-jobs-per-timespan", "7/1s"], "7 in 1 s")])
+def test_the_scheduler_does_not_wake_itself_for_a_limit_that_nobody_set(finished, tmp_path, words, limit):
+    (tmp_path / "Snakefile").write_text(
+        f"""include: {str(ROOT / "Snakefile")!r}
+
+onsuccess:
+    own = workflow.scheduler.job_rate_limiter
+    print("limit:", f"{{own.max_jobs}} in {{own.timespan:g}} s" if own else "none")
+"""
+    )
+    done = run(finished, "--forcerun", "provenance", "--until", "provenance", *words, snakefile=tmp_path / "Snakefile")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"limit: {limit}\n" in done.stdout
+
+
 SET5 = {
     "run": "set5",
     "datasets": ["Set5"],
