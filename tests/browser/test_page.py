@@ -347,8 +347,8 @@ def test_a_page_of_crops_alone_shows_no_whole_image(browser: Browser, tmp_path: 
     assert page.evaluate("SR.data.previews[0].images.map((image) => image.whole)") == [False] * 4
     assert not page.locator("#whole").is_visible()
     sizes = page.locator("#strip img").evaluate_all("all => all.map((img) => [img.naturalWidth, img.naturalHeight])")
-    assert sizes == [[280, 263]] * 4  # of the region of 320 x 320, not of the image of 400 x 300
-    assert page.evaluate("SR.compare.image.view.slice(2)") == [320, 300]
+    assert sizes == [[160, 150]] * 4  # of the region, not of the image of 400 x 300
+    assert page.evaluate("SR.compare.image.view.slice(2)") == [160, 150]
     page.close()
 
 

@@ -75,6 +75,18 @@ def test_the_view_holds_the_crop_and_stays_inside(crop: tuple[int, int, int, int
     assert view_around(crop, 512, 512) == (*view, 320, 320)
 
 
+@pytest.mark.parametrize(
+    ("crop", "size", "view"),
+    [
+        ((200, 200, 64, 64), (1020, 512), (152, 152, 160, 160)),
+        ((0, 150, 64, 64), (256, 256), (0, 118, 128, 128)),  # Set5's butterfly is so small
+        ((10, 20, 200, 90), (300, 400), (10, 0, 200, 160)),  # a crop that the config asks for
+    ],
+)
+def test_of_an_image_that_may_not_be_passed_on_the_page_has_a_quarter_at_most(crop, size, view) -> None:  # type: ignore[no-untyped-def]
+    assert view_around(crop, *size, whole=False) == view
+
+
 @pytest.mark.parametrize("methods", [1, 2, 5])
 def test_figure_is_300_dpi_vector_and_the_same_twice(tmp_path: Path, methods: int) -> None:
     hr = data.coffee()[:200, :300]

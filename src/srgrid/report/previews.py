@@ -14,6 +14,7 @@ from srgrid.report.selection import Selection, Shown
 from srgrid.report.sources import CellImages, Image
 
 VIEW = 320  # pixels a side of the region that the page can zoom into
+PART = 160  # of an image that may not be passed on; and at most half of each of its sides
 WHOLE = 640  # pixels of the longer side of an image that the page holds whole
 THUMB = 280  # pixels of the longer side of the small picture of an image
 ERROR_GAIN = 4  # the error map shows 4 x |Y(SR) - Y(HR)|
@@ -25,7 +26,8 @@ def previews(selection: Selection, cell: CellImages, out_dir: Path, whole: bool 
 
     Per image: the whole HR, scaled down; at full size HR and each method, all of an image of up to 640 pixels a side,
     of a larger one a region of up to 320 x 320 around the crop; and per method the map of its luma error there (x 4).
-    Without `whole` nothing goes beyond such a region: for images that may not be passed on.
+    Without `whole`, for images that may not be passed on: nothing but a region of up to 160 x 160 around the crop, and of
+    at most half of each side of the image, unless the crop itself is larger.
     """
     cell.keep_apart(out_dir)
     with staged_dir(Path(out_dir)) as staged:
@@ -40,7 +42,11 @@ def previews(selection: Selection, cell: CellImages, out_dir: Path, whole: bool 
 def _preview(shown: Shown, index: str, cell: CellImages, out: Path, whole: bool) -> dict[str, Any]:
     hr, srs = cell.pair(shown.choice.image)
     height, width = hr.shape[:2]
-    view = (0, 0, width, height) if whole and max(width, height) <= WHOLE else view_around(shown.crop, width, height)
+    view = (
+        (0, 0, width, height)
+        if whole and max(width, height) <= WHOLE
+        else view_around(shown.crop, width, height, whole)
+    )
     methods = {}
     for number, (method, sr) in enumerate(srs.items()):
         error = np.abs(luma(_cut(sr, view)) - luma(_cut(hr, view))) * ERROR_GAIN
@@ -54,10 +60,13 @@ def _preview(shown: Shown, index: str, cell: CellImages, out: Path, whole: bool)
     return {**shown.entry(), "size": [width, height], "view": list(view), **pictures}
 
 
-def view_around(crop: Crop, width: int, height: int) -> Crop:
-    """The region of at most 320 x 320 pixels centred on the crop as far as the image's borders allow."""
+def view_around(crop: Crop, width: int, height: int, whole: bool = True) -> Crop:
+    """The region around a crop that the page holds (`previews`), centred as far as the image's borders allow."""
     x, y, w, h = crop
-    view_w, view_h = min(VIEW, width), min(VIEW, height)
+    if whole:
+        view_w, view_h = min(VIEW, width), min(VIEW, height)
+    else:
+        view_w, view_h = max(w, min(PART, width // 2)), max(h, min(PART, height // 2))
     left = min(max(x + w // 2 - view_w // 2, 0), width - view_w)
     top = min(max(y + h // 2 - view_h // 2, 0), height - view_h)
     return left, top, view_w, view_h
