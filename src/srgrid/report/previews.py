@@ -26,8 +26,8 @@ def previews(selection: Selection, cell: CellImages, out_dir: Path, whole: bool 
 
     Per image: the whole HR, scaled down; at full size HR and each method, all of an image of up to 640 pixels a side,
     of a larger one a region of up to 320 x 320 around the crop; and per method the map of its luma error there (x 4).
-    Without `whole`, for images that may not be passed on: nothing but a region of up to 160 x 160 around the crop, and of
-    at most half of each side of the image, unless the crop itself is larger.
+    Without `whole`, for images that may not be passed on: nothing but a region of up to 160 x 160 around the crop, and
+    of at most half of each side of the image, unless the crop itself is larger.
     """
     cell.keep_apart(out_dir)
     with staged_dir(Path(out_dir)) as staged:
