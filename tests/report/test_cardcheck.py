@@ -1,5 +1,6 @@
 """A card's numbers against its run's: every one that is changed is found; and one cell's chain in words."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -9,6 +10,7 @@ import yaml
 
 from srgrid.cli import app
 from srgrid.errors import SrgridError
+from srgrid.records import file_digest
 from srgrid.report.cardata import gather
 from srgrid.report.cardcheck import check_card
 from srgrid.report.frontmatter import model_index
@@ -82,6 +84,16 @@ def test_every_digit_of_a_row_is_held_against_the_run(check):
     assert found == {f"line {5 + 4 * n}" for n in range(1, len(places) + 1)}
 
 
+def test_a_place_among_the_literature_is_held_against_it(check):
+    head = "## Among the literature\n\n| Dataset | Scale | rcan-s |\n|---|---|---|\n"
+    line = next(line for line in CARD.splitlines() if line.startswith("| Set14 | x3 |") and "(place" in line)
+    told = line.split("|")[-2].strip()
+    assert check(f"{head}| Set14 | x3 | {told} |\n").wrong == ()
+    for other in (told.replace("place 2", "place 1"), told.replace("below", "below the"), told.replace("30.0", "30.1", 1)):
+        assert other != told
+        assert len(check(f"{head}| Set14 | x3 | {other} |\n").wrong) == 1
+
+
 def test_every_number_of_the_model_index_is_held_against_the_run(check, indexed):
     assert check(indexed).wrong == ()
     values = list(re.finditer(r"^ +value: (.*)$", indexed, re.M))
@@ -96,11 +108,11 @@ def test_every_number_of_the_model_index_is_held_against_the_run(check, indexed)
 
 def test_a_table_of_ones_own_form(check):
     table = "| Dataset | Scale | rcan-s | rcan-s, super-image | Parameters |\n|---|---|---|---|---|\n"
-    found = check(table + "| Set5 | 4 | 31.58 / 0.887 | 31.63 | 0.4 M |\n")
+    found = check(table + "| Set5 | 4 | 31.73 / 0.889 | 31.78 | 0.4 M |\n")
     assert (found.compared, found.wrong, found.beside) == (3, (), ("Parameters",))
-    found = check(table + "| Set5 | 4 | 31.6 / 0.888 | 31.64 | 0.4 M |\n")
+    found = check(table + "| Set5 | 4 | 31.7 / 0.887 | 31.79 | 0.4 M |\n")
     assert len(found.wrong) == 2
-    assert found.wrong[0].startswith("line 3: Set5 4 rcan-s: 0.888, the run has 0.887")
+    assert found.wrong[0].startswith("line 3: Set5 4 rcan-s: 0.887, the run has 0.888")
     under = "## Under luma8\n\n| Dataset | Scale | bicubic |\n|---|---|---|\n| Set5 | x2 | 33.64/0.9292 |\n"
     assert check(under).wrong == ()
     assert check(under.replace("luma8", "rgb8")).wrong
@@ -111,7 +123,7 @@ def test_a_cell_that_the_run_lacks_is_wrong(check, indexed):
     assert "the run has no such cell" in check(f"{table}| Set5 | x8 | 20.00/0.5000 |\n").wrong[0]
     assert "the run has no such cell" in check(f"{table}| Manga109 | x4 | 20.00/0.5000 |\n").wrong[0]
     renamed = indexed.replace("- name: rcan-bam-s\n", "- name: mine\n", 1)
-    assert "mine rgb8: psnr 37.4042, the run has no such cell" in check(renamed).wrong[0]
+    assert "mine rgb8: psnr 37.65, the run has no such cell" in check(renamed).wrong[0]
 
 
 def test_a_text_with_nothing_to_check_is_said(check):
@@ -144,15 +156,17 @@ def test_the_command_says_what_is_wrong_and_ends_in_1(tmp_path, capsys):
 
 def test_one_cells_chain_leads_back_to_its_sources():
     text = "\n".join(why("Set5 x4 rcan-bam-s rgb8", PUBLISHED))
+    cell = (PUBLISHED / "grid.csv").read_text().partition("Set5,4,rcan-bam-s,rgb8,")[2].split(",")
+    butterfly = (PUBLISHED / "scores.csv").read_text().partition("Set5,4,rcan-bam-s,rgb8,butterfly,")[2].split(",")
     for said in (
-        "PSNR 31.687298 dB, SSIM 0.88787773",
-        "butterfly PSNR 27.594825 dB",
-        "models/rcan-bam-s_x4.safetensors, sha256 e899b0bc4f44cc66e98e2d3604262834faec255f6cd524cb4640bb6dc7b870f3",
+        f"PSNR {cell[0]} dB, SSIM {cell[1]}",
+        f"butterfly PSNR {butterfly[0]} dB",
+        f"models/rcan-bam-s_x4.safetensors, sha256 {file_digest(ROOT / 'models/rcan-bam-s_x4.safetensors')}",
         "training set: BSDS400+SunHays80",
         "degradation matlab: modcrop scale, imresize 1/scale",
         "5 images, sha256 e087fde4b9796fb3e9e7a73b21c2ec752b63c9565956bf405591448f8187c0e2",
         "Set5 from https://huggingface.co/datasets/eugenesiow/Set5/resolve/main/data/Set5_HR.tar.gz",
-        "commit 7bbf33dc1b5a93ae8e1a790693014e0c8d4545db",
+        f"commit {json.loads((PUBLISHED / 'provenance.json').read_text())['commit']}",
         "again: snakemake --cores 8 --configfile config/published.yaml",
     ):
         assert said in text, text

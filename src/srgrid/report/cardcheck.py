@@ -17,6 +17,8 @@ from srgrid.records import CELL, TABLE_NAMES, tables_record
 from srgrid.report.audit import by_cell
 from srgrid.report.intervals import read_intervals
 from srgrid.report.published import published
+from srgrid.report.standing import place_of
+from srgrid.report.standing import printed as printed_networks
 from srgrid.report.tables import Cell, Metrics, distinct, read_grid, run_metrics
 from srgrid.report.views import verdict
 
@@ -81,15 +83,15 @@ def _reader(run_dir: Path) -> _Reader:
     for row in grid.to_dict("records"):
         key = (str(row["dataset"]), int(row["scale"]), str(row["method"]), str(row["protocol"]))
         cells[key] = {**ends[key], **row}
-    printed: dict[tuple[str, int], list[list[str]]] = {}
+    texts: dict[tuple[str, int], list[list[str]]] = {}
     scores = by_cell(grid)
     for p in published():
         own = scores.get((p.dataset, p.scale, p.method, p.protocol))
         words = [p.text, f"{p.text} {p.label}", f"{p.text} {p.label} under {p.protocol}"]
         words += [f"{one} {verdict(p, own)}" for one in words] if own else []
-        texts = [f"{p.method} {one}" for one in words]
-        printed.setdefault((p.dataset, p.scale), []).extend(_NUMBER.findall(one) for one in [*words, *texts])
-    return _Reader(metrics, cells, distinct(grid, "method"), distinct(grid, "protocol"), printed)
+        words += [f"{p.method} {one}" for one in words]
+        texts.setdefault((p.dataset, p.scale), []).extend(map(_NUMBER.findall, words))
+    return _Reader(metrics, cells, distinct(grid, "method"), distinct(grid, "protocol"), texts)
 
 
 @dataclass
@@ -173,13 +175,23 @@ class _Reader:
         if values is None:
             self.wrong.append(f"{where}: {text}, the run has no such cell")
             return
+        if "(place" in text:
+            yield from self._standing(where, row, text, values)
+            return
         head = f"{self.metrics[0].name}{'_gain' if gain else ''}"
         first = ["images"] if column.lower() == "images" else [head] if gain else [m.name for m in self.metrics]
-        printed, _, interval = text.partition("[")
+        scores, _, interval = text.partition("[")
         ends = [f"{head}_low", f"{head}_high"]
-        for numbers, keys in ((_NUMBER.findall(printed), first), (_NUMBER.findall(interval), ends)):
+        for numbers, keys in ((_NUMBER.findall(scores), first), (_NUMBER.findall(interval), ends)):
             for place, number in enumerate(numbers):
                 yield where, number, values[keys[place]] if place < len(keys) else "no such value"
+
+    def _standing(self, where: str, row: tuple[str, int], text: str, values: Mapping[Any, Any]) -> Compared:
+        """PSNR with its place among the literature's values."""
+        own = str(place_of(float(values["psnr"]), printed_networks(*row)))
+        if text != own:
+            self.wrong.append(f"{where}: {text}, the run's is {own}")
+        yield from ((where, number, number) for number in _NUMBER.findall(text))
 
     def _published(self, where: str, row: tuple[str, int], text: str) -> Compared:
         for part in text.split("<br>"):

@@ -56,7 +56,7 @@ def standings(data: CardData) -> list[Standing]:
         for scale in data.order["scale"]:
             values = printed(dataset, scale)
             keys = [(dataset, scale, method, PROTOCOL) for method in ranked(data)]
-            places = [_place(means[key], values) if key in means else None for key in keys]
+            places = [place_of(means[key], values) if key in means else None for key in keys]
             if values and any(places):
                 found.append(Standing(dataset, scale, len(values), places))
     return found
@@ -73,7 +73,8 @@ def printed(dataset: str, scale: int) -> list[Published]:
     return [cell for (method, training), cell in first.items() if training or method not in told]
 
 
-def _place(psnr: float, values: Iterable[Published]) -> Place:
+def place_of(psnr: float, values: Iterable[Published]) -> Place:
+    """The place of a mean PSNR among printed values."""
     text = f"{psnr:.{_DIGITS}f}"
     higher = [value for value in values if value.psnr > float(text)]
     above = min(higher, key=lambda value: value.psnr, default=None)

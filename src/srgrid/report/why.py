@@ -85,8 +85,10 @@ def _digest(known: Mapping[str, Any] | None) -> str:
 
 def _made_by(method: str, made_by: Mapping[str, Any] | None) -> str:
     """What the manifest of SR images says."""
+    if method == BASELINE:
+        return "computed, no network"
     if made_by is None:
-        return "computed, no network" if method == BASELINE else "given by hand: what made them is not on record"
+        return "given by hand: what made them is not on record"
     said = {key: made_by[key] for key in ("precision", "ensemble", "kind", "degradation", "computed") if key in made_by}
     return f"made by {made_by.get('model', UNKNOWN)}" + "".join(f", {key} {plain(said[key])}" for key in said)
 
