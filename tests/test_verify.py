@@ -160,7 +160,9 @@ def test_swapped_weights_are_named(place):
     status, found = verified()
     assert status == 1
     assert found["weights of small x4"][0] == "differs"
-    assert found["weights of small x4"][1].startswith(f"weights/small_x4.safetensors has sha256 {digest('rcan-bam-s')}...")
+    assert found["weights of small x4"][1].startswith(
+        f"weights/small_x4.safetensors has sha256 {digest('rcan-bam-s')}..."
+    )
     assert found[CELL] == ("cannot be checked", "its weights are not here")
 
 

@@ -89,7 +89,11 @@ def test_a_place_among_the_literature_is_held_against_it(check):
     line = next(line for line in CARD.splitlines() if line.startswith("| Set14 | x3 |") and "(place" in line)
     told = line.split("|")[-2].strip()
     assert check(f"{head}| Set14 | x3 | {told} |\n").wrong == ()
-    for other in (told.replace("place 2", "place 1"), told.replace("below", "below the"), told.replace("30.0", "30.1", 1)):
+    for other in (
+        told.replace("place 2", "place 1"),
+        told.replace("below", "below the"),
+        told.replace("30.0", "30.1", 1),
+    ):
         assert other != told
         assert len(check(f"{head}| Set14 | x3 | {other} |\n").wrong) == 1
 
