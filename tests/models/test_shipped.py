@@ -36,6 +36,7 @@ def test_a_file_says_how_it_came_to_be(file):
     assert file.stat().st_size < 1_000_000
     assert record["weights_sha256"] == file_digest(file)
     assert record["training"] == made
+    assert record["licence"] == "Apache-2.0"
     assert record["measured"]["seconds"] > 60
     assert record["measured"]["hardware"]["cpu"]
     assert made["data"]["training_set"] == "BSDS400+SunHays80"

@@ -705,7 +705,7 @@ def test_29_a_code_block_ends_where_its_text_does():
 def test_the_reference_runs_record_is_of_its_tables():
     folder = ROOT / "results/published"
     data = gather(folder)
-    assert len(data.grid) == 117
+    assert len(data.grid) == 156
     assert {(m.method, m.scale) for m in data.models} == {(m, s) for m in ("rcan-bam-s", "rcan-s") for s in (2, 3, 4)}
     for model in data.models:
         assert file_digest(ROOT / f"models/{model.method}_x{model.scale}.safetensors") == model.sha256
