@@ -78,18 +78,19 @@ def score_protocols(
         sr_name, hr_name = sr_files[name].name, hr_files[name].name
         seen = ((sr_name, sr_folder.digests[sr_name]), (hr_name, hr_folder.digests[hr_name]))
         values: dict[Protocol, dict[str, float]] = {}
+        grey = is_grey(hr)
         for protocol in protocols:
-            rule = _rule(protocol, hr)
+            rule = _rule(protocol, grey)
             if rule not in values:
                 values[rule] = _measured((sr_files[name], hr_files[name]), (sr, hr), scale, protocol, metrics)
             rows[protocol.name].append(Row(name, values[rule], *seen))
     return rows
 
 
-def _rule(protocol: Protocol, hr: npt.NDArray[Any]) -> Protocol:
-    """What of a protocol has a say in the scores of this image: not its name, nor, in colour, what is done to grey."""
-    grey = protocol.grey if protocol.channels == "luma" or is_grey(hr) else "own"
-    return replace(protocol, name="", about="", degradation="", grey=grey)
+def _rule(protocol: Protocol, grey: bool) -> Protocol:
+    """What of a protocol has a say in the scores of an image: not its name, nor, in colour, what is done to grey."""
+    done = protocol.grey if grey or protocol.channels == "luma" else "own"
+    return replace(protocol, name="", about="", degradation="", grey=done)
 
 
 def _measured(

@@ -554,6 +554,25 @@ def test_the_log_beside_given_weights_is_shown_if_it_ends_where_their_training_d
         (tmp_path / f"logs/net_x{scale}.jsonl").write_text("\n".join(lines) + "\n")
     (shown,) = gather(run).curves
     assert shown == {"name": f"{MODEL}_x2", "series": {"loss": [(1.0, 0.5), (steps[2], 0.5)]}}
+    long = "".join(json.dumps({"step": step, "loss": 0.5}) + "\n" for step in range(1, steps[2] + 1))
+    (tmp_path / "logs/net_x2.jsonl").write_text(long)
+    assert gather(run).curves[0]["series"]["loss"][-1] == (steps[2], 0.5)
+
+
+def test_a_foreign_log_beside_weights_of_which_no_training_is_known_is_left_alone(run, tmp_path):
+    given = {MODEL: str(tmp_path / "net_x{scale}.safetensors")}
+    (tmp_path / "logs").mkdir()
+    for scale in (2, 4):
+        (tmp_path / f"logs/net_x{scale}.jsonl").write_text("[1]\n[2]\n")
+        (tmp_path / f"net_x{scale}.safetensors").write_bytes(b"")
+
+    def change(record):
+        record["config"].update(weights=given)
+        for weights in record["weights"].values():
+            del weights["provenance"]["steps"]
+
+    edit_record(run / "provenance.json", change)
+    assert gather(run).curves == []
 
 
 def test_23_tables_that_hold_more_than_the_config_names_are_refused(run):

@@ -236,13 +236,15 @@ def _audit(run_dir: Path, tables: Mapping[str, Any], config: Mapping[str, Any]) 
 
 
 def _networks(run_dir: Path, provenance: Mapping[str, Any], order: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """The run's networks, and the logs of their trainings. For given weights that is the log beside them, if it ends
-    where their training ended."""
+    """The run's networks, and the logs of their trainings. For given weights whose record tells the steps of their
+    training that is the log beside them, if it ends there."""
     found, given = models(provenance, order), provenance["config"].get("weights") or {}
     curves = []
     for model in found:
         name, own = f"{model.method}_x{model.scale}", model.method not in given
         log = run_dir / f"state/{name}/log.jsonl"
+        if not own and model.training.steps is None:
+            continue
         if not own:
             log = log_beside(weights_path(given[model.method], model.scale, shared()))
         curve = read_curve(log, name) if log.exists() else None

@@ -16,6 +16,7 @@ from srgrid.errors import SrgridError
 from srgrid.records import CELL, TABLE_NAMES, tables_record
 from srgrid.report.audit import by_cell
 from srgrid.report.intervals import read_intervals
+from srgrid.report.literature import PROTOCOL
 from srgrid.report.published import published
 from srgrid.report.standing import place_of
 from srgrid.report.standing import printed as printed_networks
@@ -171,11 +172,12 @@ class _Reader:
         elif method not in self.methods:
             self.beside.append(column)
             return
-        values = self.cells.get((*row, method, protocol))
+        placed = "(place" in text  # "37.65 (place 30, below carn-m 37.68)": among the literature, whatever the heading
+        values = self.cells.get((*row, method, PROTOCOL if placed else protocol))
         if values is None:
             self.wrong.append(f"{where}: {text}, the run has no such cell")
             return
-        if "(place" in text:
+        if placed and "psnr" in values:
             yield from self._standing(where, row, text, values)
             return
         head = f"{self.metrics[0].name}{'_gain' if gain else ''}"

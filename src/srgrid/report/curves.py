@@ -34,8 +34,13 @@ def read_curve(path: Path, name: str) -> dict[str, Any]:
         for key, value in flatten(row).items():
             if key not in ("step", "seconds") and _finite(value):
                 series.setdefault(key, []).append((float(row["step"]), float(value)))
-    thinned = {key: points[:: -(-len(points) // CURVE_POINTS)] for key, points in series.items()}
-    return {"name": name, "series": {key: thinned[key] for key in sorted(thinned)}}
+    return {"name": name, "series": {key: _thinned(series[key]) for key in sorted(series)}}
+
+
+def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Every k-th point, the last one among them."""
+    stride = -(-len(points) // CURVE_POINTS)
+    return points[(len(points) - 1) % stride :: stride]
 
 
 def _finite(value: object) -> bool:
