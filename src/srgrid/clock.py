@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import ctypes
 import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from statistics import quantiles
 from typing import TypeVar
+
+from srgrid import heap
 
 T = TypeVar("T")
 
@@ -38,9 +39,7 @@ def peak_growth(run: Callable[[], T]) -> tuple[T, int | None]:
     Memory that earlier calls freed is given back first, where the C library can (glibc); what it keeps all the same
     counts as there. None where the system does not tell (Linux does).
     """
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+    heap.give_back_freed()
     try:
         _CLEAR.write_text("5")  # the highest so far is forgotten (proc(5))
         before = _resident("VmRSS")

@@ -207,8 +207,8 @@ def test_what_the_process_kept_does_not_hide_what_a_call_takes():
     words = [
         "import numpy as np",
         "from srgrid.clock import peak_growth",
-        "from srgrid.train.learner import _keep_freed_memory",
-        "_keep_freed_memory()",
+        "from srgrid.heap import keep_freed",
+        "keep_freed()",
         "held = np.ones(2**26, np.uint8)",
         "del held",
         "print(peak_growth(lambda: np.ones(2**26, np.uint8).sum())[1])",

@@ -136,6 +136,14 @@ def test_tile_size_follows_free_memory(monkeypatch):
         run.upscale_float(model, [data.coffee()[:40, :40]], tile=8)
 
 
+def test_memory_that_an_earlier_image_took_is_had_again_before_tiles_are_cut(monkeypatch):
+    model, x = build("rcan-bam", 4), torch.zeros(1, 3, 500, 700)
+    free = [1 << 30]
+    monkeypatch.setattr(run, "free_memory", lambda device: free[0])
+    monkeypatch.setattr(run.heap, "give_back_freed", lambda: free.__setitem__(0, 64 << 30))
+    assert run.largest_tile(model.tiler, model.config, x) == 700
+
+
 @pytest.mark.gpu
 def test_gpu_agrees_with_cpu():
     model, image = _model("rcan-bam-s", 4), data.astronaut()[:100, :130]

@@ -10,7 +10,7 @@ from typing import NoReturn
 
 import click
 
-from srgrid import __version__
+from srgrid import __version__, heap
 from srgrid.cli import bench, check, completion, cost, data, images, report, scores, training, verify, workflow
 from srgrid.cli.options import example
 from srgrid.errors import SrgridError
@@ -52,6 +52,7 @@ def main() -> NoReturn:
     # One thread per process for the numpy steps: several run side by side, and more threads make them slower.
     for variable in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ.setdefault(variable, "1")
+    heap.keep_freed()
     raise_when_stopped()
     try:
         _run()

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from srgrid import heap
 from srgrid.errors import SrgridError
 from srgrid.images import check
 from srgrid.models.architecture import Computed, Tiler
@@ -250,6 +251,8 @@ def _give_back(device: torch.device) -> None:
     """Give memory that is kept for reuse back to the device: what is left may be in pieces too small."""
     if device.type == "cuda":
         torch.cuda.empty_cache()
+    else:
+        heap.give_back_freed()
 
 
 def _too_large(x: Tensor, why: str) -> SrgridError:
@@ -259,9 +262,12 @@ def _too_large(x: Tensor, why: str) -> SrgridError:
 
 def largest_tile(tiler: Tiler, config: Any, x: Tensor) -> int:
     """The side in LR pixels of the largest tile that free memory holds; at least the image's side if all of it does."""
-    free = free_memory(x.device)
     number, _, height, width = x.shape
     pixel = number * tiler.bytes_per_pixel(config)
-    if pixel * height * width < 0.6 * free:
+    whole, free = pixel * height * width, free_memory(x.device)
+    if whole >= 0.6 * free:
+        _give_back(x.device)  # what an earlier image took is kept, and can be had
+        free = free_memory(x.device)
+    if whole < 0.6 * free:
         return int(max(height, width))
     return max(SMALLEST_TILE, int((0.3 * free / pixel) ** 0.5) // 32 * 32)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import ctypes
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.nn import functional as F
 
+from srgrid import heap
 from srgrid.errors import SrgridError
 from srgrid.models.devices import float32, out_of_memory
 from srgrid.models.loading import build, load
@@ -27,8 +27,6 @@ from srgrid.train.lamb import Lamb
 from srgrid.train.muon import Muon, suits
 from srgrid.train.recipes import TrainConfig
 from srgrid.train.team import Team
-
-_M_TRIM_THRESHOLD, _M_MMAP_MAX = -1, -4  # names in glibc's malloc.h
 
 
 @contextlib.contextmanager
@@ -70,7 +68,7 @@ class Learner:
     def __init__(self, network: Network, config: TrainConfig, team: Team) -> None:
         self.config, self.device = config, team.device
         if team.device.type == "cpu":
-            _keep_freed_memory()
+            heap.keep_freed()
         layout = torch.channels_last if config.channels_last else torch.contiguous_format
         self.network = network.to(team.device)
         self.model = network.module.to(memory_format=layout).train()  # type: ignore[call-overload]
@@ -215,14 +213,3 @@ def _optimisers(
     matrices = [p for p in parameters if suits(p)]
     rest = [p for p in parameters if not suits(p)]
     return [Muon(matrices, config.lr), torch.optim.Adam(rest, config.lr, fused=fused)]
-
-
-def _keep_freed_memory() -> None:
-    """Tell glibc to reuse freed memory: it would hand large maps back at every step, and the kernel zero them anew.
-
-    It holds for the process. A C library without `mallopt` is left alone.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, -1)
