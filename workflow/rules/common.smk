@@ -11,6 +11,7 @@ import shlex
 import sys
 from pathlib import Path
 
+from snakemake.common import overwrite_function_params
 from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 from snakemake.io import flag, is_flagged
@@ -242,16 +243,14 @@ def templates_digest():
     return hashlib.sha256("".join(f"{path} {file_digest(path)}" for path in files).encode()).hexdigest()
 
 
-def rgb_range(model):
-    """The range of values that given weights compute in, where the config says it."""
-    given = config["upscale"]["rgb_range"].get(model)
-    return f"--rgb-range {given}" if given else ""
-
-
-def tile(model):
-    """The side of tiles, where the config asks for them."""
-    side = config["upscale"]["tile"].get(model)
-    return f"--tile {side}" if side else ""
+@functools.cache
+def upscale_options(model):
+    """What the config says of how a model is run, as `srgrid upscale` takes it."""
+    how = config["upscale"]
+    rgb_range, side = how["rgb_range"].get(model), how["tile"].get(model)
+    given = [f"--rgb-range {rgb_range}" if rgb_range else "", f"--tile {side}" if side else ""]
+    ensemble = "--ensemble" if how["ensemble"] else ""
+    return " ".join(filter(None, [f"--precision {COMPUTE['precision']}", ensemble, *given]))
 
 
 def warm_start(wildcards):
@@ -362,9 +361,13 @@ def card_files():
 def quicken(rules):
     """Have the functions of rules tell their parameters at once: Snakemake asks each some ten times for every job."""
     for step in rules:
-        resources = (getattr(resource, "_evaluator", None) for resource in step.resources.values())
-        for function in filter(inspect.isfunction, (*step.params, *resources)):
-            function.__signature__ = inspect.signature(function)
+        resources = [resource for resource in step.resources.values() if hasattr(resource, "evaluate")]
+        functions = [getattr(resource, "_evaluator", None) for resource in resources]
+        functions += [resource.evaluate for resource in resources]
+        functions += [*step.params, *(getattr(item, "callable", item) for item in step.input)]
+        for function in filter(inspect.isroutine, functions):
+            parameters = inspect.signature(function).parameters
+            overwrite_function_params(getattr(function, "__func__", function), parameters)
 
 
 def kept(output):

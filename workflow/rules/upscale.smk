@@ -23,17 +23,14 @@ rule upscale:
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
         reader=lambda w: reader(w.model, w.scale),
-        rgb_range=lambda w: rgb_range(w.model),
-        tile=lambda w: tile(w.model),
+        options=lambda w: upscale_options(w.model),
         define=lambda w: own_degradation(w.degradation),
         model=lambda w, input: model_argument(w.model, w.scale, input.weights),
         device=lambda w, resources: device(resources),
-        precision=COMPUTE["precision"],
-        ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
     shell:
         "{params.srgrid} upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
         " --degradation {wildcards.degradation} --define {params.define:q} --kind {params.kind} --device {params.device}"
-        " --precision {params.precision} {params.ensemble} {params.rgb_range} {params.tile} --threads {threads} 2>&1 | tee {log}"
+        " {params.options} --threads {threads} 2>&1 | tee {log}"
 
 
 # For protocols that never round the SR: float32, four times the size, kept only until it is scored.
@@ -50,13 +47,10 @@ use rule upscale as upscale_float with:
         code=code("upscale"),
         weights_sha256=lambda w: given_digest(w.model, w.scale),
         reader=lambda w: reader(w.model, w.scale),
-        rgb_range=lambda w: rgb_range(w.model),
-        tile=lambda w: tile(w.model),
+        options=lambda w: upscale_options(w.model),
         define=lambda w: own_degradation(w.degradation),
         model=lambda w, input: model_argument(w.model, w.scale, input.weights),
         device=lambda w, resources: device(resources),
-        precision=COMPUTE["precision"],
-        ensemble="--ensemble" if config["upscale"]["ensemble"] else "",
 
 
 # Another program's SR images become a folder as every other column's.
