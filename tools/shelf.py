@@ -5,6 +5,7 @@ python tools/shelf.py
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,6 +23,7 @@ from srgrid.report.tables import recorded_grid
 ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs/shelf.md"
 RUNS = tuple(ROOT / "results" / name for name in ("shelf-x2", "shelf-x3", "shelf"))
+CHOICES = tuple(ROOT / "results" / f"shelf-choices-x{scale}" for scale in (2, 3, 4))
 BICUBIC = ROOT / "results/bicubic"
 SETS = ("Set5", "Set14", "BSD100", "Urban100")
 # Where each network's weights are from, with their licence.
@@ -38,8 +40,9 @@ HEAD = """\
 This page is written by `tools/shelf.py` from the tables of three runs, `results/shelf` (x4), `results/shelf-x3` and
 `results/shelf-x2`. They score networks of other groups by the weights that their authors released, on Set5, Set14,
 BSD100 and Urban100, and compare them with the values that papers print ([literature.md](literature.md)). DCTLSA was
-not run at x2: it takes a core 46 s for an image of Urban100, and no printed value is known to compare with. A fourth
-run, `results/bicubic`, makes bicubic as the printed columns have it.
+not run at x2: it takes a core 46 s for an image of Urban100, and no printed value is known to compare with. Three more
+runs, `results/shelf-choices-x2`, `-x3` and `-x4`, try the single choices on the networks of which a value is printed.
+`results/bicubic` makes bicubic as the printed columns have it.
 
 The weights are not part of srgrid. With them at `weights/` (the table has where they are from), these commands make the
 runs again:
@@ -47,6 +50,7 @@ runs again:
 ```bash
 pip install '.[zoo]'  # for DCTLSA
 for name in shelf shelf-x3 shelf-x2 bicubic; do snakemake --cores 8 --configfile config/$name.yaml; done
+for scale in 2 3 4; do snakemake --cores 8 --configfile config/shelf-choices-x$scale.yaml; done
 ```
 
 ## The networks
@@ -64,9 +68,8 @@ Counted, and as printed with the values (multiply-adds for an output of 1280 x 7
 {counts}
 
 A value is reproduced if PSNR and SSIM have every printed digit, rounded or with the further ones cut off. It is
-explained if it comes out under another protocol than its own. For networks these are
-{protocols}
-(the single choices at x4 alone), and no choice that asks for other LR images was tried; `srgrid check` tries them, too.
+explained if it comes out under another protocol than its own. For networks these are, at every scale,
+{protocols}.
 For bicubic they are `luma8`, `literature` and `audit-bicubic-luma`, at every scale; the other single choices bring
 out none of its values ([effects.csv](../results/published/effects.csv)). The last column counts the values whose
 PSNR, taken alone, comes out under their own protocol.
@@ -104,7 +107,7 @@ def text() -> str:
         networks=_networks(networks),
         sizes=_sizes(),
         counts=counts(),
-        protocols=", ".join(f"`{name}`" for name in others),
+        protocols=textwrap.fill(", ".join(f"`{name}`" for name in others), 119, break_on_hyphens=False),
         findings=FINDINGS,
     )
     parts = [_network(method, grid, [one for one in found if one.cell.method == method]) for method in networks]
@@ -114,7 +117,7 @@ def text() -> str:
 
 def grids() -> pd.DataFrame:
     """The runs' grids as one."""
-    return pd.concat([recorded_grid(run / "grid.csv") for run in (*RUNS, BICUBIC)], ignore_index=True)
+    return pd.concat([recorded_grid(run / "grid.csv") for run in (*RUNS, *CHOICES, BICUBIC)], ignore_index=True)
 
 
 def verdicts() -> list[Outcome]:

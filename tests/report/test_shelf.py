@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from pathlib import Path
 
+from srgrid.choices import choice_protocols
 from srgrid.records import TABLE_NAMES, tables_record
 from srgrid.report.audit import DIFFERS, EXPLAINED, REPRODUCED
 from srgrid.report.literature import literature
@@ -27,7 +28,7 @@ def test_the_page_is_up_to_date():
 
 
 def test_the_runs_are_as_they_were_made():
-    for run in (*TOOL.RUNS, TOOL.BICUBIC):
+    for run in (*TOOL.RUNS, *TOOL.CHOICES, TOOL.BICUBIC):
         tables_record(run, TABLE_NAMES)  # raises for an edited table
 
 
@@ -44,6 +45,14 @@ def test_every_printed_value_that_the_shelf_makes_has_a_verdict():
         assert row in page, row
     for method, count in Counter(one.cell.method for one in found).items():
         assert re.search(rf"^\\| {method} \\| {count} \\|", page, re.M), method
+
+
+def test_every_single_choice_was_tried_on_every_printed_value():
+    wanted = {name for name, protocol in choice_protocols().items() if protocol.channels == "rgb"}
+    for one in TOOL.verdicts():
+        if one.cell.method != "bicubic":
+            tried = {found.protocol for found in one.found} | {"audit-grey-tiled"}  # which is literature
+            assert wanted <= tried, one.cell
 
 
 def test_the_printed_bicubic_columns_are_explained():
