@@ -199,6 +199,18 @@ def test_bad_input_is_refused(sr, hr, protocol, words):
         score(sr, hr, 2, protocol)
 
 
+def test_luma_without_its_offset_moves_ssim_alone(photographs):
+    """PSNR is of differences; SSIM also divides by means, which are 16 lower."""
+    hr = photographs["coffee"]
+    sr = imresize(imresize(hr, 1 / 2), 2)
+    rule = replace(PROTOCOLS["rgb8"], name="own", luma="bt601-no-offset")
+    (psnr, ssim), without = score(sr, hr, 2), score(sr, hr, 2, rule)
+    assert without.psnr == pytest.approx(psnr, abs=1e-9)
+    y, truth = ((image[2:-2, 2:-2] @ np.array([65.481, 128.553, 24.966])) / 255 for image in (sr, hr))
+    how = {"data_range": 255, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    assert ssim - 1e-5 > without.ssim == pytest.approx(structural_similarity(y, truth, **how), abs=1e-9)
+
+
 def test_protocols_of_a_config():
     own = protocols({"no-shave": {"base": "luma8", "shave": 0}})["no-shave"]
     assert (own.shave, own.round_luma, own.name) == (0, True, "no-shave")

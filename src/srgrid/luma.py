@@ -9,16 +9,18 @@ import numpy.typing as npt
 
 from srgrid.images import Array
 
-Luma = Literal["bt601", "super-image", "bt601-full-range"]
+Luma = Literal["bt601", "super-image", "bt601-full-range", "bt601-no-offset"]
 
-BLACK, WHITE = 16, 235  # Y of black and of white, but on the full range
+BLACK, WHITE = 16, 235  # Y of black and of white, but on the full range and without the offset
 
 # Y = offset + R, G, B weights on 0..255 values. bt601: MATLAB's rgb2ycbcr. super-image: its own table, whose first
-# weight differs from BT.601's 65.738/256.
+# weight differs from BT.601's 65.738/256. bt601-no-offset: torchSR's, where an offset is of no use to PSNR, but SSIM
+# divides by means.
 LUMA: dict[Luma, tuple[float, tuple[float, float, float]]] = {
     "bt601": (16.0, (65.481 / 255, 128.553 / 255, 24.966 / 255)),
     "super-image": (16.0, (64.738 / 256, 129.057 / 256, 25.064 / 256)),
     "bt601-full-range": (0.0, (0.299, 0.587, 0.114)),
+    "bt601-no-offset": (0.0, (65.481 / 255, 128.553 / 255, 24.966 / 255)),
 }
 
 

@@ -159,7 +159,7 @@ def test_a_shelf_without_its_weights_is_refused_in_one_message(file, tmp_path, m
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SrgridError) as caught:
         shipped(file)
-    methods = yaml.safe_load(file.read_text())["methods"][1:]
+    methods = yaml.safe_load(file.read_text())["weights"]
     lines = str(caught.value).splitlines()
     assert [line.split(":")[0] for line in lines] == ["config", *(f"  weights.{method}" for method in methods)]
     assert all("there is no such" in line and ": weights/" in line for line in lines[1:])
