@@ -63,6 +63,13 @@ def test_the_printed_bicubic_columns_are_explained():
     assert {one.found[0].protocol for one in explained} == {"audit-bicubic-luma"}
 
 
+def test_ssim_of_torchsrs_table_is_explained_by_its_luma():
+    found = [one for one in TOOL.verdicts() if one.cell.method == "carn-m"]
+    explained = [one for one in found if one.verdict == EXPLAINED]
+    assert {one.found[0].protocol for one in explained} == {"audit-luma-offset"}
+    assert (len(explained), sum(one.verdict == REPRODUCED for one in found), len(found)) == (5, 2, 10)
+
+
 def test_the_file_that_its_paper_did_not_score_is_told_by_its_size_and_its_scores():
     """RFDN's released file has a fifth fewer parameters than its paper's network, and no printed cell comes out."""
     costs = {cost.method: cost for run in TOOL.RUNS for cost in TOOL.read_costs(run / "costs.csv") if cost.scale == 4}
