@@ -1,11 +1,11 @@
-"""What a change of the training recipe buys: a small model at equal cost, and the PSNR on held-out images at the end.
+"""What a change of the training recipe buys: the PSNR of a small model on held-out images at the end.
 
     python benchmarks/recipe_trials.py PACK --out trials.jsonl [--steps 1200] [--only NAME ...] [--model rcan-bam-s]
     python benchmarks/recipe_trials.py --table trials.jsonl
 
 PACK is a training set made by `srgrid pack`. Each trial trains from nothing on one thread, annealed to its steps, and
-differs from `base` in one thing; where that changes what a step costs, its number of steps is changed to make up for
-it. `base seed 1` and `base seed 2` show what chance does. A trial that the file holds is not made again, so the script
+differs from `base` in one thing. Other batches and patches get as many steps as cost the same; another network does
+not. `base seed 1` and `base seed 2` show what chance does. A trial that the file holds is not made again, so the script
 can be stopped; two of them, with other names, may run side by side.
 """
 
@@ -16,16 +16,15 @@ from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import torch
 from torch.nn import functional as F
 
 from srgrid.models.rcan_config import SIZES
-from srgrid.train import batches, learner, loop, recipe, train
+from srgrid.train import learner, recipe, train
 
 BASE = {"batch": 16, "patch": 48, "compile": "on", "threads": 1, "validate_every": 10**6, "tensorboard": False}
 
-TRIALS = {  # settings, of the recipe; `steps`: as a share of the base's; `network`, `loss`, `candidates`: see below
+TRIALS = {  # settings, of the recipe; `steps`: as a share of the base's; `network`, `loss`: see `trial`
     "base": {},
     "base seed 1": {"seed": 1},
     "base seed 2": {"seed": 2},
@@ -58,41 +57,14 @@ def fourier(sr, hr):
     return F.l1_loss(sr, hr) + 0.05 * torch.view_as_real(difference).abs().mean()
 
 
-class Detailed(batches.Planner):
-    """Draws several patches for each place of the batch and keeps the one with the steepest LR pixels."""
-
-    candidates = 1
-
-    def __init__(self, pack, training, config):
-        self.pack = pack
-        super().__init__(pack, training, config)
-
-    def plan(self, step, patch):
-        wanted = self.config
-        self.config = replace(wanted, batch=wanted.batch * self.candidates)
-        many = super().plan(step, patch)
-        self.config = wanted
-        detail = [self._detail(*place, patch) for place in zip(many.image, many.top, many.left, strict=True)]
-        best = np.argmax(np.reshape(detail, (wanted.batch, self.candidates)), axis=1)
-        chosen = np.arange(wanted.batch) * self.candidates + best
-        return batches.Plan(many.image[chosen], many.top[chosen], many.left[chosen], many.turn[chosen])
-
-    def _detail(self, image, top, left, patch):
-        green = self.pack.lr(image)[top : top + patch, left : left + patch, 1].astype(np.int16)
-        return float(np.abs(np.diff(green, axis=0)).mean() + np.abs(np.diff(green, axis=1)).mean())
-
-
 def trial(options, name):
     """Runs one trial; returns its line of the file."""
     changes = dict(TRIALS[name])
     steps = round(options.steps * changes.pop("steps", 1))
-    loss, candidates = changes.pop("loss", None), changes.pop("candidates", None)
+    loss = changes.pop("loss", None)
     SIZES[options.model] = replace(SIZES[options.model], **changes.pop("network", {}))
     if loss:
         learner.F = SimpleNamespace(l1_loss={"charbonnier": charbonnier, "fourier": fourier}[loss])
-    if candidates:
-        Detailed.candidates = candidates
-        loop.Planner = Detailed
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "trained.safetensors"
         config = recipe("default", **{**BASE, "steps": steps, **changes})
@@ -125,9 +97,9 @@ def main():
     for name in options.only:
         if any(json.loads(line)["trial"] == name for line in made.splitlines()):
             continue
-        undone = SIZES[options.model], learner.F, loop.Planner
+        undone = SIZES[options.model], learner.F
         line = trial(options, name)
-        SIZES[options.model], learner.F, loop.Planner = undone
+        SIZES[options.model], learner.F = undone
         with options.out.open("a") as file:
             file.write(json.dumps(line) + "\n")
         print(json.dumps(line), flush=True)

@@ -82,10 +82,10 @@ FINDINGS = """\
   BSD100 and Urban100 are 0.02 and 0.03 dB higher here.
 - **RFDN**: `RFDN_AIM.pth` is not the file that the paper scored. It has 433,448 parameters where the paper prints
   550K, and no value comes out, nor does PSNR alone: Set5 lies 0.08 dB below, the other sets 0.04 dB above.
-- **CARN-M**: every value of torchSR's table comes out by PSNR. Its SSIM is of a Y without the offset of 16, as torchSR's
-  code has it (`torchsr/train/helpers.py`): under `audit-luma-offset` five values more come out, seven of ten in all. Of
-  Set14 x3 the further digits are cut off in PSNR and rounded in SSIM. On BSD100 at x3 and x4 SSIM is 0.0002 higher here,
-  and nothing that was tried says why. The paper's own table was not found in a place that one can name.
+- **CARN-M**: every value of torchSR's table comes out by PSNR. Its SSIM is of a Y without the offset of 16, as in
+  torchSR's code (`torchsr/train/helpers.py`): under `audit-luma-offset` five values more come out, seven of ten in all.
+  Of Set14 x3 the further digits are cut off in PSNR and rounded in SSIM. On BSD100 at x3 and x4 SSIM is 0.0002 higher
+  here, and nothing that was tried says why. The paper's own table was not found in a place that one can name.
 - **DCTLSA**: no table was found in a place that one can name, so its cells stand without a verdict.
 - **Bicubic**: 12 of the 15 distinct values come out under `audit-bicubic-luma`; [literature.md](literature.md) says
   what it is, and that it was found by trying. What does not come out is Urban100 x3, by 0.000005 of SSIM, and two

@@ -45,9 +45,10 @@ def test_lr_and_hr_patches_show_the_same_place_in_the_same_turn(packs, scale):
         np.testing.assert_allclose(shrunk.astype(int), small[4:-4, 4:-4].astype(int), atol=1)
 
 
+@pytest.mark.parametrize("candidates", [1, 3])
 @pytest.mark.parametrize("make", [Resident, Streamed])
-def test_every_source_gives_the_same_numbers(packs, make):
-    pack, planner = _planner(packs[3])
+def test_every_source_gives_the_same_numbers(packs, make, candidates):
+    pack, planner = _planner(packs[3], candidates=candidates)
     for share in (slice(None), slice(4, 8)):
         mapped = Mapped(pack, planner, share)
         other = Resident(pack, planner, share, CPU) if make is Resident else Streamed(mapped, CPU)
@@ -84,6 +85,21 @@ def test_every_position_is_equally_likely(packs):
         assert plan.top[mine].min() == 0
         assert plan.top[mine].max() == entry.height - 16
         assert plan.left[mine].max() == entry.width - 16
+
+
+def test_of_several_candidates_the_one_with_the_most_detail_is_taken(packs):
+    def detail(pack, plan):
+        places = zip(plan.image, plan.top, plan.left, strict=True)
+        patches = [pack.lr(i)[top : top + 16, left : left + 16, 1].astype(int) for i, top, left in places]
+        return [sum(np.abs(np.diff(patch, axis=axis)).sum() for axis in (0, 1)) for patch in patches]
+
+    pack, planner = _planner(packs[2], batch=8, candidates=4)
+    found = planner.plan(5, 16)
+    _, wide = _planner(packs[2], batch=32)
+    drawn = np.reshape(detail(pack, wide.plan(5, 16)), (8, 4))
+    assert detail(pack, found) == drawn.max(axis=1).tolist()
+    assert len(found.turn) == 8
+    assert (np.sort(drawn, axis=1)[:, 0] < drawn.max(axis=1)).any()
 
 
 def test_five_crop_sees_every_crop_once_an_epoch(packs):

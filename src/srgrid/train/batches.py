@@ -49,7 +49,7 @@ class Planner:
     """Draws the plan of any step."""
 
     def __init__(self, pack: Pack, training: list[int], config: TrainConfig) -> None:
-        self.config = config
+        self.pack, self.config = pack, config
         self.training = np.array(training, np.int64)
         self.height = np.array([pack.entries[i].height for i in training], np.int64)
         self.width = np.array([pack.entries[i].width for i in training], np.int64)
@@ -81,11 +81,22 @@ class Planner:
         return Plan(self.training[where], top, left, turn)
 
     def _by_area(self, rng: np.random.Generator, step: int, patch: int) -> tuple[Ints, Ints, Ints]:
-        position = rng.integers(0, self._ends[patch][-1], self.config.batch)
+        batch, candidates = self.config.batch, self.config.candidates
+        position = rng.integers(0, self._ends[patch][-1], batch * candidates)
         where = np.searchsorted(self._ends[patch], position, side="right")
         offset = position - np.where(where > 0, self._ends[patch][where - 1], 0)
         columns = self.width[where] - patch + 1
-        return where, offset // columns, offset % columns
+        top, left = offset // columns, offset % columns
+        if candidates == 1:
+            return where, top, left
+        found = [self._detail(*place, patch) for place in zip(self.training[where], top, left, strict=True)]
+        best = np.arange(batch) * candidates + np.reshape(found, (batch, candidates)).argmax(axis=1)
+        return where[best], top[best], left[best]
+
+    def _detail(self, image: int, top: int, left: int, patch: int) -> float:
+        """How much neighbours in an LR patch differ, in green, summed."""
+        green = self.pack.lr(image)[top : top + patch, left : left + patch, 1].astype(np.int64)
+        return float(sum(np.abs(np.diff(green, axis=axis)).sum() for axis in (0, 1)))
 
     def _by_crop(self, rng: np.random.Generator, step: int, patch: int) -> tuple[Ints, Ints, Ints]:
         """Four corner crops and a central one of half the image's size, as super-image's augment_five_crop makes.

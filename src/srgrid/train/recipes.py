@@ -47,6 +47,12 @@ class TrainConfig:
     sampling: Literal["area", "five-crop"] = setting(
         "area", "area: every position of the set is equally likely; five-crop: one patch a crop."
     )
+    candidates: int = setting(
+        1,
+        "Patches drawn for each place of a batch; of these the one with the most detail in LR is taken.",
+        minimum=1,
+        maximum=1024,
+    )
     augment: bool = setting(True, "The 8 flips and quarter turns.")
 
     activation: Literal["relu", "silu"] = setting("relu", "Of the network's residual blocks.")
@@ -136,7 +142,7 @@ class TrainConfig:
 
 
 # Settings that came later, which earlier records lack: at their defaults they say nothing.
-_LATER = ("activation", "warm_share")
+_LATER = ("activation", "warm_share", "candidates")
 _ROUNDING = ("compile", "channels_last", "tf32")
 
 # What earlier versions counted among the values that decide, whatever the recipe.
@@ -171,6 +177,8 @@ def _check(config: TrainConfig) -> None:
     budgets = [b for b in (config.steps, config.minutes, config.epochs) if b is not None]
     if len(budgets) != 1 or budgets == [0]:
         faults.append("training budget: give exactly one of steps, minutes and epochs, and a positive number")
+    if config.candidates > 1 and config.sampling != "area":
+        faults.append("training option candidates: only area sampling draws several; give 1, or sampling area")
     if config.epochs is not None and config.sampling != "five-crop":
         faults.append("training option epochs: only five-crop sampling has epochs; give steps or minutes")
     if config.export == "best" and config.held_out == 0:
