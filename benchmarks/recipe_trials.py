@@ -42,6 +42,8 @@ TRIALS = {  # settings, of the recipe; `steps`: as a share of the base's; `netwo
     "L1 + 0.05 L1 of the Fourier transform": {"loss": "fourier"},
     "more detailed of 2 patches": {"candidates": 2},
     "most detailed of 4 patches": {"candidates": 4},
+    "most detailed of 8 patches": {"candidates": 8},
+    "most detailed of 16 patches": {"candidates": 16},
     "deeper: 4 x 8 x 24": {"network": {"blocks": 8, "features": 24, "reduction": 6}},
     "wider: 2 x 3 x 48": {"network": {"groups": 2, "blocks": 3, "features": 48, "reduction": 12}},
     "one group: 1 x 16 x 32": {"network": {"groups": 1, "blocks": 16}},
