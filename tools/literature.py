@@ -74,7 +74,8 @@ scripts in public repositories prepare the input of VDSR (Kim et al. 2016) and o
 script wrote the printed bicubic is not known. It is not one choice but four that were made at once: luma alone, LR not
 rounded, the clipping, and the border mirrored, as later versions of MATLAB do. The border was chosen by the values:
 with the border's pixels repeated Set14 x4 would be 26.007, and only that cell tells the two apart. Urban100 was scored
-after the first three were settled. The 32 printed values are 15 distinct ones; 12 of these come out.
+after the first three were settled. The 32 printed values are 15 distinct ones; 12 of these come out so. Two more, of
+DyRSRNet at x3, come out under `audit-luma-offset`, as bicubic on 8-bit RGB with SSIM of a Y without its offset.
 
 {bicubic}
 
