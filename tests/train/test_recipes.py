@@ -29,6 +29,7 @@ def test_a_new_budget_replaces_the_recipes_own():
         ({"seed": -1}, "seed: must not be negative"),
         ({"warmup": 1.5}, "warmup"),
         ({"epochs": 5}, "only five-crop sampling has epochs"),
+        ({"candidates": "8", "sampling": "five-crop"}, "candidates: '8' is not a whole number"),
         ({"candidates": 0}, "candidates: must be at least 1"),
         ({"candidates": 2, "sampling": "five-crop"}, "candidates: only area sampling draws several"),
     ],

@@ -177,7 +177,7 @@ def _check(config: TrainConfig) -> None:
     budgets = [b for b in (config.steps, config.minutes, config.epochs) if b is not None]
     if len(budgets) != 1 or budgets == [0]:
         faults.append("training budget: give exactly one of steps, minutes and epochs, and a positive number")
-    if config.candidates > 1 and config.sampling != "area":
+    if config.candidates != 1 and config.sampling != "area":
         faults.append("training option candidates: only area sampling draws several; give 1, or sampling area")
     if config.epochs is not None and config.sampling != "five-crop":
         faults.append("training option epochs: only five-crop sampling has epochs; give steps or minutes")
