@@ -11,6 +11,7 @@ can be stopped; two of them, with other names, may run side by side.
 
 import argparse
 import json
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -76,6 +77,8 @@ def trial(options, name):
 
 def table(lines):
     base = [line["psnr"] for line in lines if line["trial"].startswith("base")]
+    if not base:
+        sys.exit("the file holds no trial called base to compare with")
     middle = sum(base) / len(base)
     print("| trial | steps | seconds | held-out PSNR | less the mean of base |\n|---|---|---|---|---|")
     for line in sorted(lines, key=lambda line: -line["psnr"]):
@@ -95,6 +98,8 @@ def main():
     options = parser.parse_args()
     if options.table:
         return table([json.loads(line) for line in options.table.read_text().splitlines()])
+    if not options.pack:
+        parser.error("no training set; give PACK")
     made = options.out.read_text() if options.out.exists() else ""
     for name in options.only:
         if any(json.loads(line)["trial"] == name for line in made.splitlines()):

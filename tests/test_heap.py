@@ -46,6 +46,7 @@ def test_kept_memory_can_be_given_back():
 def test_every_command_keeps_what_it_frees(monkeypatch):
     called = []
     monkeypatch.setattr(heap, "keep_freed", lambda: called.append(True))
+    monkeypatch.setattr(cli, "raise_when_stopped", lambda: None)
     monkeypatch.setattr(sys, "argv", ["srgrid", "--version"])
     with pytest.raises(SystemExit):
         cli.main()

@@ -51,6 +51,27 @@ rule own:
 """
 
 
+# Rules that the other workflow has before it: with functions of Python's and of Snakemake's own, and of its own.
+EARLIER = """\
+class Own:
+    def name(self, wildcards, output):
+        return f"own of {output[0]}"
+
+
+rule earlier:
+    output:
+        "deep/earlier.txt",
+    params:
+        folder=subpath(output[0], parent=True),
+        number=len,
+        name=Own().name,
+    shell:
+        "echo {params.folder} {params.number} {params.name} > {output}"
+
+
+"""
+
+
 def snakemake(folder, *words):
     environment = {k: v for k, v in os.environ.items() if k != "SRGRID_MIRROR"}
     head = [sys.executable, "-m", "snakemake", "--directory", str(folder), "--cores", "2"]
@@ -74,6 +95,13 @@ def test_it_is_a_module_with_part_of_a_config_and_a_prefix(outer):
     assert (outer / "own.txt").read_text() == f"theirs {PART}\n"
     held = {path.name for path in outer.iterdir()} - {".snakemake"}
     assert held == {"Snakefile", "outer.yaml", "own.txt", "inner"}
+
+
+def test_the_rules_of_the_other_workflow_work_as_they_did(outer):
+    (outer / "Snakefile").write_text(EARLIER + OUTER)
+    done = snakemake(outer, "deep/earlier.txt")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (outer / "deep/earlier.txt").read_text() == "deep 0 own of deep/earlier.txt\n"
 
 
 def test_a_step_that_fails_in_a_module_stops_it(outer):

@@ -11,10 +11,11 @@ import shlex
 import sys
 from pathlib import Path
 
-from snakemake.common import overwrite_function_params
+from snakemake.common import get_function_params, overwrite_function_params
 from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 from snakemake.io import flag, is_flagged
+from snakemake.resources import Resource
 
 if "SRGRID_MIRROR" in os.environ:
 
@@ -359,15 +360,16 @@ def card_files():
 
 
 def quicken(rules):
-    """Have the functions of rules tell their parameters at once: Snakemake asks each some ten times for every job."""
+    """Have the functions of rules tell their parameters at once: Snakemake asks each some ten times for every job.
+
+    In a module the other workflow's rules are among them; what their functions say they take stays.
+    """
+    overwrite_function_params(Resource.evaluate, get_function_params(Resource("any", 1).evaluate))
     for step in rules:
-        resources = [resource for resource in step.resources.values() if hasattr(resource, "evaluate")]
-        functions = [getattr(resource, "_evaluator", None) for resource in resources]
-        functions += [resource.evaluate for resource in resources]
-        functions += [*step.params, *(getattr(item, "callable", item) for item in step.input)]
-        for function in filter(inspect.isroutine, functions):
-            parameters = inspect.signature(function).parameters
-            overwrite_function_params(getattr(function, "__func__", function), parameters)
+        resources = (getattr(resource, "_evaluator", None) for resource in step.resources.values())
+        inputs = (getattr(item, "callable", item) for item in step.input)
+        for function in filter(inspect.isfunction, (*step.params, *resources, *inputs)):
+            overwrite_function_params(function, get_function_params(function))
 
 
 def kept(output):
