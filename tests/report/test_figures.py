@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -217,3 +218,21 @@ def test_fonts_are_in_the_pdf_and_the_frame_is_seen_by_all(tmp_path: Path) -> No
     assert black > 300
     title = drawn[: int(0.2 * 300), :].min(axis=2) < 128
     assert np.flatnonzero(title.any(axis=0))[0] >= 0.04 * 300 - 1
+
+
+@pytest.mark.parametrize("corner", [(0, 0), (220, 0), (0, 140), (220, 140)])
+def test_a_frame_at_the_border_is_whole(corner: tuple[int, int], tmp_path: Path) -> None:
+    panel = replace(_panel("coffee"), hr=np.full((200, 300, 3), 128, np.uint8), srs={"net": np.zeros((200, 300, 3))})
+
+    def lines(x: int, y: int) -> list[int]:
+        """Widths in dots of all four yellow sides, through the crop's middle."""
+        draw_panels([replace(panel, crop=(x, y, 80, 60))], tmp_path / "a.png", tmp_path / "a.pdf")
+        drawn = images.read(tmp_path / "a.png").astype(int)
+        yellow = abs(drawn - (255, 212, 0)).sum(axis=2) < 40
+        rows, columns = np.nonzero(yellow)
+        middle, centre = (rows.min() + rows.max()) // 2, (columns.min() + columns.max()) // 2
+        sides = np.split(yellow[middle], [centre]) + np.split(yellow[:, centre], [middle])
+        return [int(side.sum()) for side in sides]
+
+    assert lines(*corner) == pytest.approx(lines(110, 70), abs=1)
+    assert min(lines(*corner)) >= 3

@@ -260,8 +260,7 @@ def _draw_panel(sheet: _Sheet, panel: Panel, layout: _Layout, top: float) -> Non
     if width:
         base = top - HEAD - height
         axes = sheet.picture(panel.hr, 0, base, width, height)
-        for colour, line in FRAME:
-            axes.add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, edgecolor=colour, linewidth=line))
+        _mark(axes, panel, width)
         sheet.text(width / 2, base - 0.06, f"{panel.name} (HR)", ha="center", va="top", style="italic")
     crop_width = layout.side * layout.crop_aspect
     crops = layout.columns * layout.side * layout.crop_aspect + (layout.columns - 1) * CELL_GAP
@@ -276,6 +275,18 @@ def _draw_panel(sheet: _Sheet, panel: Panel, layout: _Layout, top: float) -> Non
         text = panel.texts.get(name, "not scored") if index else panel.heading
         sheet.text(middle, bottom - 0.06, name, **style)
         sheet.text(middle, bottom - 0.195, text, fontsize=7.8, color=colour, **style)
+
+
+def _mark(axes: Any, panel: Panel, inches: float) -> None:
+    """Frame the crop on the whole image, `inches` wide. Where it touches a border, the line stays on the image."""
+    height, width = panel.hr.shape[:2]
+    x, y, w, h = panel.crop
+    half = max(line for _, line in FRAME) / 2 / 72 * width / inches  # of the line, in pixels
+    left, upper = max(x, half), max(y, half)
+    right, lower = min(x + w, width - half), min(y + h, height - half)
+    for colour, line in FRAME:
+        corner = (left - 0.5, upper - 0.5)
+        axes.add_patch(Rectangle(corner, right - left, lower - upper, fill=False, edgecolor=colour, linewidth=line))
 
 
 def _show(axes: Any, image: Image) -> None:
