@@ -559,6 +559,37 @@ def test_the_log_beside_given_weights_is_shown_if_it_ends_where_their_training_d
     assert gather(run).curves[0]["series"]["loss"][-1] == (steps[2], 0.5)
 
 
+def test_the_trainings_that_given_weights_went_on_from_are_shown_before_their_own(run, tmp_path):
+    given = {MODEL: str(tmp_path / "net_x{scale}.safetensors")}
+    (tmp_path / "logs").mkdir()
+
+    def log(name, steps, **record):
+        lines = [json.dumps({"step": step, "loss": loss}) for step, loss in ((1, 0.5), (steps, 0.25))]
+        (tmp_path / f"logs/{name}.jsonl").write_text("\n".join(lines) + "\n")
+        if record:
+            record["training"]["steps"] = steps
+            (tmp_path / f"logs/{name}.json").write_text(json.dumps(record))
+
+    def change(record):
+        record["config"].update(weights=given)
+        for weights in record["weights"].values():
+            weights["provenance"].update(init="b" * 64, steps=7)
+
+    edit_record(run / "provenance.json", change)
+    log("net_x2", 7)
+    log("net_x2_1", 10, weights_sha256="a" * 64, training={"init": "f" * 64})
+    log("net_x2_2", 5, weights_sha256="b" * 64, training={"init": "a" * 64})
+    log("net_x2_3", 3, weights_sha256="c" * 64, training={"init": "b" * 64})  # went on from the same, to other weights
+    log("net_x20_1", 3, weights_sha256="f" * 64, training={"init": None})  # of another scale
+    joined = [(1, 0.5), (10, 0.25), (11, 0.5), (15, 0.25), (16, 0.5), (22, 0.25)]
+    assert gather(run).curves == [{"name": f"{MODEL}_x2", "series": {"loss": joined}}]
+    log("net_x2_2", 4)  # no longer that training's
+    assert gather(run).curves == [{"name": f"{MODEL}_x2", "series": {"loss": [(1, 0.5), (7, 0.25)]}}]
+    (tmp_path / "logs/net_x2_2.json").write_text("[]")
+    with pytest.raises(SrgridError, match=r"net_x2_2\.json"):
+        gather(run)
+
+
 def test_a_foreign_log_beside_weights_of_which_no_training_is_known_is_left_alone(run, tmp_path):
     given = {MODEL: str(tmp_path / "net_x{scale}.safetensors")}
     (tmp_path / "logs").mkdir()

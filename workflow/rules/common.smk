@@ -48,7 +48,7 @@ from srgrid.models.find import locate
 from srgrid.networks import names as model_names
 from srgrid.plan import BASELINE, COMPUTED
 from srgrid.records import content_digest, file_digest
-from srgrid.report.curves import log_beside
+from srgrid.report.curves import files_beside
 
 # What is loaded by now stays, and so do the jobs that are planned: the collector would walk them again and again.
 gc.freeze()
@@ -185,9 +185,9 @@ def weights_inputs(model, scale):
 
 
 def given_logs():
-    """The training logs that lie beside given weights, for the page."""
+    """The logs of given weights' trainings that lie beside them, for the page."""
     weights = [weights_file(model, scale) for model, scale in weights_by_column() if model in config["weights"]]
-    return [local(str(log)) for log in map(log_beside, weights) if log.exists()]
+    return [local(str(file)) for one in weights for file in files_beside(one)]
 
 
 def placed(path, inputs):

@@ -20,7 +20,7 @@ from srgrid.plan import weights_path
 from srgrid.records import SELECTION, TABLE_NAMES, check_files, read_record, tables_record
 from srgrid.report.audit import AUDIT
 from srgrid.report.costs import COSTS, run_costs
-from srgrid.report.curves import last_step, log_beside, read_curve
+from srgrid.report.curves import read_curve, read_given
 from srgrid.report.intervals import read_intervals
 from srgrid.report.model import models
 from srgrid.report.published import Published, published
@@ -236,20 +236,16 @@ def _audit(run_dir: Path, tables: Mapping[str, Any], config: Mapping[str, Any]) 
 
 
 def _networks(run_dir: Path, provenance: Mapping[str, Any], order: Mapping[str, list[Any]]) -> dict[str, Any]:
-    """The run's networks, and the logs of their trainings. For given weights whose record tells the steps of their
-    training that is the log beside them, if it ends there."""
+    """The run's networks, and the curves of their trainings: its own, and of given weights (`read_given`)."""
     found, given = models(provenance, order), provenance["config"].get("weights") or {}
     curves = []
     for model in found:
-        name, own = f"{model.method}_x{model.scale}", model.method not in given
-        log = run_dir / f"state/{name}/log.jsonl"
-        if not own and model.training.steps is None:
-            continue
-        if not own:
-            log = log_beside(weights_path(given[model.method], model.scale, shared()))
-        curve = read_curve(log, name) if log.exists() else None
-        if curve and (own or last_step(curve) == model.training.steps):
-            curves.append(curve)
+        name = f"{model.method}_x{model.scale}"
+        if model.method in given:
+            curves.append(read_given(weights_path(given[model.method], model.scale, shared()), name, model.training))
+        elif (log := run_dir / f"state/{name}/log.jsonl").exists():
+            curves.append(read_curve(log, name))
+    curves = [curve for curve in curves if curve]
     return {"models": found, "curves": curves}
 
 

@@ -1,12 +1,14 @@
 """Training logs as the series of numbers that the page plots."""
 
+import glob
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from srgrid.errors import SrgridError
-from srgrid.records import flatten
+from srgrid.models.history import Training, part
+from srgrid.records import flatten, read_object
 
 CURVE_POINTS = 400
 
@@ -47,11 +49,59 @@ def _finite(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e300
 
 
-def last_step(curve: Mapping[str, Any]) -> float:
-    """The step that a curve ends at; 0 of an empty one."""
-    return max((points[-1][0] for points in curve["series"].values()), default=0.0)
+def files_beside(weights: Path) -> list[Path]:
+    """The log beside weights, and the logs and records of trainings before, as far as they are there (`read_given`)."""
+    return [file for file in (_log_beside(weights), *_earlier(weights), *_earlier(weights, "jsonl")) if file.exists()]
 
 
-def log_beside(weights: Path) -> Path:
-    """Where the log of a training lies that weights were kept of: logs/NAME.jsonl beside NAME.safetensors."""
+def read_given(weights: Path, name: str, training: Training) -> dict[str, Any] | None:
+    """The curve of given weights' training, from logs/NAME.jsonl beside NAME.safetensors; None if that is another's.
+
+    A log is a training's if it ends at its last step. What the training went on from comes before it, its steps counted
+    on: logs/NAME_*.json are the records of such trainings, known by the digest of their weights, with logs beside them.
+    """
+    own = _ending(_log_beside(weights), name, training.steps)
+    if own is None:
+        return None
+    before = {
+        str(record.get("weights_sha256")): (file, record) for file in _earlier(weights) if (record := _record(file))
+    }
+    rounds, init = [own], training.init
+    while init and init in before:
+        file, record = before.pop(init)
+        made = part(record, "training")
+        curve = _ending(file.with_suffix(".jsonl"), name, made.get("steps"))
+        if curve is None:
+            break
+        rounds, init = [curve, *rounds], str(made.get("init") or "")
+    return _joined(name, rounds)
+
+
+def _log_beside(weights: Path) -> Path:
     return weights.parent / "logs" / f"{weights.stem}.jsonl"
+
+
+def _earlier(weights: Path, kind: str = "json") -> list[Path]:
+    return sorted(_log_beside(weights).parent.glob(f"{glob.escape(weights.stem)}_*.{kind}"))
+
+
+def _record(file: Path) -> dict[str, Any]:
+    return read_object(file, "train again or remove it")
+
+
+def _ending(log: Path, name: str, steps: object) -> dict[str, Any] | None:
+    """The curve of a log that ends at that step."""
+    curve = read_curve(log, name) if steps is not None and log.exists() else None
+    last = max((points[-1][0] for points in curve["series"].values()), default=0.0) if curve else None
+    return curve if last == steps else None
+
+
+def _joined(name: str, rounds: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Curves one after another, the steps of each counted on from the last of the one before."""
+    series: dict[str, list[tuple[float, float]]] = {}
+    done = 0.0
+    for one in rounds:
+        for key, points in one["series"].items():
+            series.setdefault(key, []).extend((done + step, value) for step, value in points)
+        done = max(points[-1][0] for points in series.values())
+    return {"name": name, "series": {key: _thinned(series[key]) for key in sorted(series)}}
