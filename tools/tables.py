@@ -103,7 +103,7 @@ def peer(grid: pd.DataFrame) -> str:
     for scale in (2, 3, 4):
         for dataset in SETS:
             carn, bam, control = (float(psnr[dataset, scale, name]) for name in ("carn-m", "rcan-bam-s", "rcan-s"))
-            lines.append(f"| {dataset} | x{scale} | {carn:.2f} | {bam:.2f} | {control:.2f} | {bam - carn:+.2f} |")
+            lines.append(f"| {dataset} | x{scale} | {carn:.2f} | {bam:.2f} | {control:.2f} | {bam - carn:+z.2f} |")
     return "\n".join(lines)
 
 
@@ -136,7 +136,9 @@ def training(folder: Path) -> str:
         made, measured = record["training"], record["measured"]
         recipe, data, hardware = made["recipe"], made["data"], measured["hardware"]
         rate = f"{recipe['optimiser']} {recipe['lr']:g}"
-        budget = f"{made['steps']:,} steps of {recipe['batch']} LR patches of {recipe['patch']} px, {rate}"
+        chosen = recipe.get("candidates", 1)
+        patches = f"{recipe['batch']} LR patches of {recipe['patch']} px{f' (of {chosen} each)' * (chosen > 1)}"
+        budget = f"{made['steps']:,} steps of {patches}, {rate}"
         processor = f"{hardware['cpu']}, threads: {measured['threads']} of {hardware['cores']}"
         device = ", ".join(hardware["gpus"]) or processor
         trained_on = f"{data['training_set']}, {data['images']} images ({data['sha256'][:12]})"
