@@ -12,7 +12,7 @@ from srgrid.cli import app
 from srgrid.errors import SrgridError
 from srgrid.records import file_digest
 from srgrid.report.cardata import gather
-from srgrid.report.cardcheck import check_card
+from srgrid.report.cardcheck import _prints, check_card
 from srgrid.report.frontmatter import model_index
 from srgrid.report.why import why
 
@@ -111,6 +111,19 @@ def test_every_number_of_the_model_index_is_held_against_the_run(check, indexed)
         assert wrong[0].startswith("model-index: ")
 
 
+@pytest.mark.parametrize(
+    ("value", "right", "wrong"),
+    [
+        (30.57755, ("30.5775", "30.5776", "30.58"), ("30.5774", "30.5777", "30.57")),
+        (-0.00125, ("-0.0012", "-0.0013", "0.00"), ("-0.0014", "-0.0011", "-0.01")),
+        (30.577551, ("30.5776",), ("30.5775",)),
+        (30.577549, ("30.5775",), ("30.5776",)),
+    ],
+)
+def test_a_value_halfway_between_two_printed_ones_is_both(value, right, wrong):
+    assert [_prints(value, text) for text in (*right, *wrong)] == [True] * len(right) + [False] * len(wrong)
+
+
 def test_a_table_of_ones_own_form(check):
     table = "| Dataset | Scale | rcan-s | rcan-s, super-image | Parameters |\n|---|---|---|---|---|\n"
     found = check(table + "| Set5 | 4 | 31.73 / 0.889 | 31.78 | 0.4 M |\n")
@@ -128,7 +141,7 @@ def test_a_cell_that_the_run_lacks_is_wrong(check, indexed):
     assert "the run has no such cell" in check(f"{table}| Set5 | x8 | 20.00/0.5000 |\n").wrong[0]
     assert "the run has no such cell" in check(f"{table}| Manga109 | x4 | 20.00/0.5000 |\n").wrong[0]
     renamed = indexed.replace("- name: rcan-bam-s\n", "- name: mine\n", 1)
-    assert "mine rgb8: psnr 37.65, the run has no such cell" in check(renamed).wrong[0]
+    assert re.search(r"mine rgb8: psnr 37\.\d+, the run has no such cell", check(renamed).wrong[0])
 
 
 def test_a_text_with_nothing_to_check_is_said(check):

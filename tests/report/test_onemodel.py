@@ -1,5 +1,6 @@
 """The card of one model of a run, with the Hub's forms of its scores and its weights; and the card of saved weights."""
 
+import json
 import re
 from pathlib import Path
 
@@ -66,7 +67,10 @@ def test_what_the_card_tells_to_type_loads_these_weights(folder, monkeypatch):
         assert network.sha256[:16] in text
         assert f"{network.parameters:,}" in text
     assert "training set: BSDS400+SunHays80" in text
-    assert "started from: rcan-bam-s x2" in text
+    records = [json.loads((ROOT / f"models/rcan-bam-s_x{scale}.json").read_text()) for scale in (2, 3, 4)]
+    names = {one["weights_sha256"]: f"rcan-bam-s x{one['training']['config']['scale']}" for one in records}
+    for init in (one["training"]["init"] for one in records):
+        assert f"started from: {names.get(init, f'weights {init[:12]}')}" in text
 
 
 def test_weights_that_are_not_here_are_not_promised(tmp_path, monkeypatch, capsys):

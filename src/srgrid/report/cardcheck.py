@@ -6,7 +6,7 @@ import html
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_DOWN, ROUND_HALF_UP, Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,11 @@ def check_card(card: Path, run_dir: Path) -> Checked:
 
 
 def _prints(value: object, printed: str) -> bool:
-    """Whether a value, rounded to the digits of a printed number, is that number."""
+    """Whether a value, rounded to the digits of a printed number, is that number.
+
+    One that lies halfway may go either way: tables hold it rounded already, and what was printed is the rounding of a
+    binary fraction beside it.
+    """
     text = printed.replace("−", "-").replace("∞", "Infinity")
     try:
         wanted, own = Decimal(text), Decimal(str(value))
