@@ -77,7 +77,7 @@ def _prints(value: object, printed: str) -> bool:
     if not wanted.is_finite() or not own.is_finite():
         return wanted == own
     step = Decimal(1).scaleb(-len(text.partition(".")[2]))
-    return any(own.quantize(step, rule) == wanted for rule in (ROUND_HALF_UP, ROUND_HALF_EVEN))
+    return any(own.quantize(step, rule) == wanted for rule in (ROUND_HALF_UP, ROUND_HALF_DOWN))
 
 
 def _reader(run_dir: Path) -> _Reader:
