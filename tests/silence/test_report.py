@@ -581,6 +581,7 @@ def test_the_trainings_that_given_weights_went_on_from_are_shown_before_their_ow
     log("net_x2_2", 5, weights_sha256="b" * 64, training={"init": "a" * 64})
     log("net_x2_3", 3, weights_sha256="c" * 64, training={"init": "b" * 64})  # went on from the same, to other weights
     log("net_x20_1", 3, weights_sha256="f" * 64, training={"init": None})  # of another scale
+    (tmp_path / "logs/net_x2_eval.json").write_text("[]")  # no training's: it has no log
     joined = [(1, 0.5), (10, 0.25), (11, 0.5), (15, 0.25), (16, 0.5), (22, 0.25)]
     assert gather(run).curves == [{"name": f"{MODEL}_x2", "series": {"loss": joined}}]
     log("net_x2_2", 4)  # no longer that training's

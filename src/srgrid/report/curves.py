@@ -50,8 +50,9 @@ def _finite(value: object) -> bool:
 
 
 def files_beside(weights: Path) -> list[Path]:
-    """The log beside weights, and the logs and records of trainings before, as far as they are there (`read_given`)."""
-    return [file for file in (_log_beside(weights), *_earlier(weights), *_earlier(weights, "jsonl")) if file.exists()]
+    """The log beside weights, and the records and logs of trainings before, as far as they are there (`read_given`)."""
+    own, earlier = _log_beside(weights), _earlier(weights)
+    return [*([own] if own.exists() else []), *earlier, *(record.with_suffix(own.suffix) for record in earlier)]
 
 
 def read_given(weights: Path, name: str, training: Training) -> dict[str, Any] | None:
@@ -63,9 +64,8 @@ def read_given(weights: Path, name: str, training: Training) -> dict[str, Any] |
     own = _ending(_log_beside(weights), name, training.steps)
     if own is None:
         return None
-    before = {
-        str(record.get("weights_sha256")): (file, record) for file in _earlier(weights) if (record := _record(file))
-    }
+    records = [(file, read_object(file, "train again or remove it")) for file in _earlier(weights)]
+    before = {str(record.get("weights_sha256")): (file, record) for file, record in records}
     rounds, init = [own], training.init
     while init and init in before:
         file, record = before.pop(init)
@@ -81,12 +81,11 @@ def _log_beside(weights: Path) -> Path:
     return weights.parent / "logs" / f"{weights.stem}.jsonl"
 
 
-def _earlier(weights: Path, kind: str = "json") -> list[Path]:
-    return sorted(_log_beside(weights).parent.glob(f"{glob.escape(weights.stem)}_*.{kind}"))
-
-
-def _record(file: Path) -> dict[str, Any]:
-    return read_object(file, "train again or remove it")
+def _earlier(weights: Path) -> list[Path]:
+    """Records of other trainings under the weights' name: those that have a log beside them."""
+    log = _log_beside(weights)
+    found = sorted(log.parent.glob(f"{glob.escape(weights.stem)}_*.json"))
+    return [record for record in found if record.with_suffix(log.suffix).exists()]
 
 
 def _ending(log: Path, name: str, steps: object) -> dict[str, Any] | None:
