@@ -559,6 +559,18 @@ def test_the_log_beside_given_weights_is_shown_if_it_ends_where_their_training_d
     assert gather(run).curves[0]["series"]["loss"][-1] == (steps[2], 0.5)
 
 
+def test_an_empty_log_beside_weights_is_no_curve(run, tmp_path):
+    def change(record):
+        record["config"].update(weights={MODEL: str(tmp_path / "net_x{scale}.safetensors")})
+        for weights in record["weights"].values():
+            weights["provenance"].update(steps=0)
+
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/net_x2.jsonl").write_text("")
+    edit_record(run / "provenance.json", change)
+    assert gather(run).curves == []
+
+
 def test_the_trainings_that_given_weights_went_on_from_are_shown_before_their_own(run, tmp_path):
     given = {MODEL: str(tmp_path / "net_x{scale}.safetensors")}
     (tmp_path / "logs").mkdir()

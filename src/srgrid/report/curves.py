@@ -89,9 +89,9 @@ def _earlier(weights: Path) -> list[Path]:
 
 
 def _ending(log: Path, name: str, steps: object) -> dict[str, Any] | None:
-    """The curve of a log that ends at that step."""
+    """The curve of a log that ends at that step; None of one that holds nothing."""
     curve = read_curve(log, name) if steps is not None and log.exists() else None
-    last = max((points[-1][0] for points in curve["series"].values()), default=0.0) if curve else None
+    last = max((points[-1][0] for points in curve["series"].values()), default=None) if curve else None
     return curve if last == steps else None
 
 
