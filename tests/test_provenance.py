@@ -103,6 +103,28 @@ def test_data_files_are_code(module, data):
     assert code.PACKAGE / data in files
 
 
+@pytest.mark.parametrize(
+    ("step", "file", "counts"),
+    [
+        ("srgrid.upscale", "models/history.py", False),
+        ("srgrid.upscale", "models/card.py", False),
+        ("srgrid.upscale", "models/model_card.md.j2", False),
+        ("srgrid.upscale", "data/registry.yaml", False),
+        ("srgrid.degrade", "data/registry.yaml", False),
+        ("srgrid.scoring", "data/registry.yaml", False),
+        ("srgrid.report.card", "models/history.py", True),
+        ("srgrid.report.card", "models/card.py", True),
+        ("srgrid.report.card", "data/registry.yaml", True),
+        ("srgrid.upscale", "models/attention.py", True),
+        ("srgrid.upscale", "models/hub.py", True),
+        ("srgrid.scoring", "data/digests/Urban100.csv", True),
+    ],
+)
+def test_what_cards_say_and_the_registry_make_no_pixel_and_no_score(step, file, counts):
+    """A word more in a card, or one more data set, does not make every column again."""
+    assert (code.PACKAGE / file in code._reach(step)[0]) == counts
+
+
 def test_reading_imports_by_pattern_finds_what_a_parser_finds():
     for file in code.PACKAGE.rglob("*.py"):
         expected, texts = set(), set()

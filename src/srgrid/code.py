@@ -21,6 +21,9 @@ _NUMERIC = {
     "pandas": "pandas",
 }
 
+# What these import and name moves no pixel: they find and fetch weights, whose digest is recorded, or write about them.
+_ENDS = ("srgrid.models.hub", "srgrid.installed")
+
 # Import statements as ruff formats them. Parsing all modules takes half a second, which every planning would pay.
 _IMPORT = re.compile(r"^[ \t]*(?:from +([\w.]+) +import +(\([^)]*\)|[^\n(]+)|import +([^\n#]+))", re.M)
 
@@ -53,10 +56,11 @@ def _reach(module: str) -> tuple[set[Path], set[str]]:
     """Source files that a module reaches by imports, and the numeric packages named in them."""
     waiting, files, packages = [module], set[Path](), set[str]()
     while waiting:
-        file = _source(waiting.pop())
+        name = waiting.pop()
+        file = _source(name)
         if file is None or file in files:
             continue
-        imports, data = _named(file)
+        imports, data = ([], []) if name in _ENDS else _named(file)
         files |= {file, *data}
         for name in imports:
             if name.split(".")[0] == "srgrid":
@@ -77,7 +81,7 @@ def _named(file: Path) -> tuple[list[str], list[Path]]:
     """What a module names: the modules that it imports, wherever in it, and data files.
 
     `from a import b` counts as a and as a.b. A data file under the module's folder is named by a text that is its own
-    name (choices.yaml), that of a file beside it, or that of a folder it lies in.
+    name (choices.yaml), that of a file beside it, or that of a folder it lies in (digests, or data/digests).
     """
     source = file.read_text(encoding="utf-8")
     imports = []
@@ -85,10 +89,15 @@ def _named(file: Path) -> tuple[list[str], list[Path]]:
         imports += [word.split()[0] for word in modules.split(",")] if modules else [origin]
         words = (word.split() for word in re.sub(r"#.*", "", names.strip("()")).split(","))
         imports += [f"{origin}.{word[0]}" for word in words if word]
-    under = [(path, path.relative_to(file.parent).parts) for path in _data_files(file.parent)]
-    said = {part for part in {part for _, parts in under for part in parts} if f'"{part}"' in source}
-    folders = {path.parent for path, parts in under if parts[-1] in said and len(parts) > 1}
-    return imports, [path for path, parts in under if path.parent in folders or said.intersection(parts)]
+    under = {path: _names(path.relative_to(file.parent)) for path in _data_files(file.parent)}
+    said = {name for name in set().union(*under.values()) if f'"{name}"' in source}
+    folders = {path.parent for path in under if path.parent != file.parent and path.name in said}
+    return imports, [path for path, names in under.items() if path.parent in folders or said & names]
+
+
+def _names(path: Path) -> set[str]:
+    """Texts that name a data file: each part of its way, and each way to a folder that it lies in."""
+    return {*path.parts, *(folder.as_posix() for folder in path.parents if folder.name)}
 
 
 @cache

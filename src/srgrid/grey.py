@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from srgrid.images import Array, pixel_digest
 
-_DIGESTS = Path(__file__).parent / "data" / "digests"
+_DIGESTS = Path(__file__).parent / "data/digests"
 _MARGIN = 12  # some releases hold up to 11 rows or columns more
 
 

@@ -90,6 +90,18 @@ def test_started_from_names_weights_of_the_run(run: Path, tmp_path: Path) -> Non
     assert facts == ["weights abababababab", f"{MODEL} x2"]
 
 
+def test_patches_that_were_chosen_among_several_are_a_fact_of_the_training(run: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(run, copy)
+    record = read_record(copy / "provenance.json", "provenance", "")
+    record["weights"][f"{MODEL} x2"]["provenance"]["recipe"]["candidates"] = 8
+    record["weights"][f"{MODEL} x4"]["provenance"]["recipe"]["candidates"] = 1
+    write_record(copy / "provenance.json", "provenance", record)
+    facts = [origin.facts.get("the most detailed of") for origin in origins(gather(copy))]
+    assert facts == ["8 patches", None]
+    assert "the most detailed of: 8 patches" in render_markdown(gather(copy))
+
+
 def test_published_values_stand_beside_the_grid(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", dataset="Set5")
     text = render_markdown(gather(run))

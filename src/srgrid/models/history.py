@@ -97,6 +97,7 @@ def _text(value: object) -> str:
 def facts(training: Training, names: Mapping[str, str]) -> dict[str, str]:
     """What is known of a training; `names` gives the method and scale of known weights by their digests."""
     recipe, init = training.recipe, training.init
+    candidates = recipe.get("candidates")
     found = {
         "training set": training.training_set,
         "images": training.data.get("images"),
@@ -105,6 +106,7 @@ def facts(training: Training, names: Mapping[str, str]) -> dict[str, str]:
         "optimiser": recipe.get("optimiser"),
         "batch": recipe.get("batch"),
         "LR patch": recipe.get("patch"),
+        "the most detailed of": f"{candidates} patches" if candidates not in (None, 1) else None,
         "learning rate": recipe.get("lr"),
         "schedule": recipe.get("schedule"),
         "started from": names.get(init, f"weights {init[:12]}") if init else None,
