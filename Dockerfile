@@ -4,7 +4,7 @@
 #   docker build -t srgrid --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cpu .   for CPUs alone
 #
 # MORE names further packages: extras of pyproject.toml (docs/install.md), or what your cluster asks for, such as
-# --build-arg MORE="srgrid[onnx,zoo] snakemake-storage-plugin-s3".
+# --build-arg MORE="srgrid[onnx,zoo] snakemake-storage-plugin-s3". Where they ask for other versions, theirs are taken.
 FROM python:3.11-slim AS build
 ARG TORCH_INDEX=""
 WORKDIR /source
@@ -15,8 +15,7 @@ RUN python -m venv /srgrid \
  && /srgrid/bin/pip install --no-cache-dir --constraint requirements.lock --requirement needed
 COPY . .
 ARG MORE=""
-RUN /srgrid/bin/pip install --no-cache-dir --no-deps . \
- && if [ -n "$MORE" ]; then /srgrid/bin/pip install --no-cache-dir --constraint requirements.lock $MORE; fi
+RUN /srgrid/bin/pip install --no-cache-dir . $MORE
 
 FROM python:3.11-slim
 RUN useradd --create-home --uid 1000 srgrid
