@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -258,3 +260,30 @@ def test_what_protocols_share_is_scored_once(photographs, tmp_path, monkeypatch)
     for protocol in known:
         expected = [measure(images[row.image] ^ 1, images[row.image], 2, protocol, PSNR_SSIM) for row in rows["rgb8"]]
         assert [row.values for row in rows[protocol.name]] == expected
+
+
+def alone(text):
+    """What a fresh Python prints that runs this."""
+    return subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True).stdout.split()
+
+
+def test_scoring_imports_no_statistics_and_leaves_everybody_theirs():
+    """scikit-image imports scipy.stats for an entropy; it takes half a second, most of a short scoring."""
+    scored = "import numpy as np, sys, srgrid.metrics as m; i = np.full((16, 16), 9, np.uint8); m.score(i + 1, i, 1)\n"
+    assert alone(scored + "print('scipy.stats' in sys.modules, 'skimage.metrics' in sys.modules)") == ["False", "True"]
+    after = "import scipy.stats as s; print(s.__name__, s.__file__ is not None, round(s.norm.cdf(0), 3))"
+    assert alone(scored + after) == ["scipy.stats", "True", "0.5"]
+    before = "import scipy.stats as s\n" + scored + "print(sys.modules['scipy.stats'] is s)"
+    assert alone(before) == ["True"]
+
+
+def test_scikit_images_own_entropy_is_still_there():
+    text = "import numpy as np, srgrid.metrics.scikit as k; k.peak_signal_noise_ratio()\n"
+    text += "import skimage.metrics as m; i = np.arange(64).reshape(8, 8); print(m.normalized_mutual_information(i, i))"
+    assert float(alone(text)[0]) == pytest.approx(2.0)
+
+
+def test_what_else_is_asked_of_statistics_meanwhile_is_the_real_one():
+    text = "import sys, srgrid.metrics.scikit as k; s = k._Stats('scipy.stats'); sys.modules['scipy.stats'] = s\n"
+    text += "from scipy.stats import norm; print(round(norm.cdf(0), 3), sys.modules['scipy.stats'] is s)"
+    assert alone(text) == ["0.5", "False"]

@@ -65,7 +65,7 @@ _TIFF = Format("TIFF", {"compression": "tiff_adobe_deflate"})
 _JPEG = Format("JPEG", None, {"subsampling": 0, "optimize": True}, alpha=False)
 _PNM = Format("PPM", alpha=False, profile=False)
 FORMATS = {
-    ".png": Format("PNG", {"compress_level": 1}),
+    ".png": Format("PNG", images.PNG),
     ".tif": _TIFF,
     ".tiff": _TIFF,
     ".webp": Format("WEBP", {"lossless": True, "exact": True}, {"exact": True}),
