@@ -27,7 +27,8 @@ LUMA: dict[Luma, tuple[float, tuple[float, float, float]]] = {
 def luma(image: npt.NDArray[Any], kind: Luma = "bt601") -> npt.NDArray[np.float64]:
     """Y of an H x W x 3 image in 0..255, H x W float64, not rounded."""
     offset, weights = LUMA[kind]
-    y: npt.NDArray[np.float64] = image.astype(np.float64) @ np.array(weights) + offset
+    y: npt.NDArray[np.float64] = image.astype(np.float64, copy=False) @ np.array(weights)
+    y += offset
     return y
 
 
