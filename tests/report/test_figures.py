@@ -236,3 +236,12 @@ def test_a_frame_at_the_border_is_whole(corner: tuple[int, int], tmp_path: Path)
 
     assert lines(*corner) == pytest.approx(lines(110, 70), abs=1)
     assert min(lines(*corner)) >= 3
+
+
+def test_crops_alone_touch_no_edge_of_the_figure(tmp_path: Path) -> None:
+    """A frame at the figure's edge was cut in half."""
+    draw_panels([_panel("coffee")], tmp_path / "a.png", tmp_path / "a.pdf", whole=False)
+    drawn = images.read(tmp_path / "a.png").min(axis=2)
+    assert (drawn[:, :6] == 255).all()
+    assert (drawn[:, -6:] == 255).all()
+    assert (drawn < 255).any()

@@ -27,7 +27,7 @@ LARGEST = 2.4  # inches: side of a crop
 ROW_GAP = 0.04  # inches between the crops of a paper's figure
 SMALLEST_TYPE = 4.5  # points that can be read in print
 _CHARACTER = 0.5 / 72  # inches: mean width of a character, for each point of its size
-MARGIN = 0.04  # inches left of a title, which a page would cut into otherwise
+MARGIN = 0.04  # inches left of a title and of crops alone, which a page would cut into otherwise
 FRAME = (("black", 2.6), ("#ffd400", 1.3))  # of the crop: seen on any image, and with any eyes
 
 STYLE: Any = {
@@ -264,7 +264,7 @@ def _draw_panel(sheet: _Sheet, panel: Panel, layout: _Layout, top: float) -> Non
         sheet.text(width / 2, base - 0.06, f"{panel.name} (HR)", ha="center", va="top", style="italic")
     crop_width = layout.side * layout.crop_aspect
     crops = layout.columns * layout.side * layout.crop_aspect + (layout.columns - 1) * CELL_GAP
-    start = WIDTH - crops if width else 0.0
+    start = WIDTH - crops if width else MARGIN
     for index, (name, image) in enumerate({"HR": panel.hr, **panel.srs}.items()):
         row, column = divmod(index, layout.columns)
         left = start + column * (crop_width + CELL_GAP)
