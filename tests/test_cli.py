@@ -106,6 +106,13 @@ def test_a_damaged_image_leaves_nothing_half_written(photo_dir, tmp_path):
     refused(srgrid("lr", tmp_path / "nowhere", tmp_path / "LR", "--scale", 2), "nowhere", "no such folder")
 
 
+@pytest.mark.parametrize("output", ["SR", "sr.png"])
+def test_upscale_names_an_input_that_is_not_there_before_the_output(tmp_path, output):
+    """A folder that was not there was taken for an image, and the output's name for a wrong one."""
+    done = srgrid("upscale", tmp_path / "LR", tmp_path / output, "--model", "bicubic", "--scale", 4)
+    refused(done, "LR: there is no such image file or folder")
+
+
 def test_upscale_refuses_unknown_models_and_wrong_scales(lr_dir, tmp_path):
     refused(srgrid("upscale", lr_dir, tmp_path / "SR", "--model", "rcam", "--scale", 3), "rcam")
     (tmp_path / "torn.safetensors").write_bytes(b"not weights")
