@@ -167,6 +167,29 @@ onsuccess:
     assert f"limit: {limit}\n" in done.stdout
 
 
+def test_what_make_demo_prints_is_results_and_errors(tmp_path):
+    """Half of its lines were two of Snakemake's, again and again, that `--quiet progress` did not cover."""
+    recipe = next(line for line in (ROOT / "Makefile").read_text().splitlines() if "config/demo.yaml" in line)
+    quiet = recipe[recipe.index("--quiet") :].split()
+    lr = tmp_path / "resources/LR/matlab/sample/x2"
+    sr = "results/tiny/SR/bicubic/matlab-8bit/sample/x2"
+    said = {}
+    for words in ([], quiet):
+        done = run(tmp_path, str(lr.relative_to(tmp_path)), "--force", *words)
+        assert done.returncode == 0, done.stdout + done.stderr
+        said[bool(words)] = done.stdout + done.stderr
+    for line in ("Select jobs to execute...", "Execute 1 jobs..."):
+        assert line in said[False]
+        assert line not in said[True]
+    assert "LR x2 matlab resources/HR/sample: 4 done" in said[True]
+
+    (lr / "chelsea.png").write_bytes((lr / "chelsea.png").read_bytes()[:2000])
+    failed = run(tmp_path, sr, *quiet)
+    assert failed.returncode != 0
+    assert "x2/chelsea.png: unreadable or truncated image" in failed.stdout + failed.stderr
+    assert not (tmp_path / sr).exists()
+
+
 SET5 = {
     "run": "set5",
     "datasets": ["Set5"],

@@ -15,7 +15,10 @@ from snakemake.common import get_function_params, overwrite_function_params
 from snakemake.dag import DAG
 from snakemake.exceptions import WorkflowError
 from snakemake.io import flag, is_flagged
+from snakemake.logging import get_event
 from snakemake.resources import Resource
+from snakemake.settings.enums import Quietness
+from snakemake_interface_logger_plugins.common import LogEvent
 
 if "SRGRID_MIRROR" in os.environ:
 
@@ -396,6 +399,16 @@ def sparing(clean):
 
 
 DAG.clean = sparing(DAG.clean)
+
+
+def mark_progress(record):
+    """Have `--quiet progress` cover two lines that Snakemake prints whenever it chooses jobs, and covers by `all` alone."""
+    if get_event(record) == LogEvent.JOB_STARTED or record.msg == "Select jobs to execute...":
+        record.quietness = Quietness.PROGRESS
+    return True
+
+
+logger.addFilter(mark_progress)
 
 
 def hold_folder():
