@@ -127,6 +127,8 @@ def test_bad_input_is_named(lr, weights_file, tmp_path):
         upscale_dir(lr, tmp_path / "SR", weights_file, 4)
     with pytest.raises(SrgridError, match="kind '16bit'"):
         Options(kind="16bit")
+    with pytest.raises(SrgridError, match="nowhere: there is no such image file or folder"):
+        upscale_path(tmp_path / "nowhere", tmp_path / "SR", "bicubic", 2)
     with pytest.raises(SrgridError, match="one image, not of a folder"):
         upscale_path(lr, tmp_path / "SR", "bicubic", 2, compare=tmp_path / "x.png")
     with pytest.raises(SrgridError, match=r"jpg loses detail; give --quality .* \.png"):

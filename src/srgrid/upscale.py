@@ -55,9 +55,8 @@ def upscale_path(
     Raises SrgridError, naming file or option, and then writes nothing.
     """
     source, output = Path(source), Path(output)
+    _check_source(source, compare)
     if source.is_dir():
-        if compare:
-            raise SrgridError(f"{source}: a comparison is made of one image, not of a folder")
         upscale_dir(source, output, model, scale, degradation=degradation, options=options)
         return
     _check_name(output, options)
@@ -124,6 +123,14 @@ def upscale_dir(
 def _takes_luma(model: str, degradation: str | Degradation) -> bool:
     """Whether LR images are arrays of luma that was never rounded."""
     return model == BICUBIC and get_degradation(degradation).is_luma
+
+
+def _check_source(source: Path, compare: Path | None) -> None:
+    """Raise SrgridError for an input that cannot be used, before the output, whose form follows from it."""
+    if not source.exists():
+        raise SrgridError(f"{source}: there is no such image file or folder")
+    if compare and source.is_dir():
+        raise SrgridError(f"{source}: a comparison is made of one image, not of a folder")
 
 
 def _check_name(output: Path, options: Options) -> None:

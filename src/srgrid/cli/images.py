@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from srgrid.cli.options import PATH, config_option, degradation_option, example, scale, settings_of
-from srgrid.errors import SrgridError
 from srgrid.settings import Options
 
 
@@ -53,8 +52,6 @@ def upscale(
     from srgrid.degrade import degradations, get_degradation
     from srgrid.upscale import upscale_path
 
-    if not source.exists():  # before anything is said of the output, whose form follows from it
-        raise SrgridError(f"{source}: there is no such image file or folder")
     kernel = get_degradation(degradation, degradations(define))
     upscale_path(source, output, model, scale, degradation=kernel, options=Options(**options), compare=compare)
 
