@@ -121,15 +121,20 @@ wildcard_constraints:
     degradation="|".join(map(re.escape, DEGRADATIONS)),
 
 
-def program(wildcards, threads):
+@functools.cache
+def called():
     """What stands for srgrid in a shell command, this interpreter, or that of the environment or container of a step.
 
-    A param that takes `threads` is not compared by Snakemake: results stay when the program is called from elsewhere.
     pipefail: the workflow that this one is a module of may have another shell prefix.
     """
     python = "python" if workflow.deployment_settings.deployment_method else shlex.quote(sys.executable)
     source = f"PYTHONPATH={shlex.quote(SOURCE)}${{PYTHONPATH:+:$PYTHONPATH}} " if SOURCE else ""
     return f"set -euo pipefail; {source}{python} -m srgrid"
+
+
+def program(wildcards, threads):
+    """The same as a param. One that takes `threads` is not compared: results stay when it is called from elsewhere."""
+    return called()
 
 
 def cells():
@@ -147,12 +152,10 @@ def verified(name):
 
 @functools.cache
 def sr_dir(model, protocol, dataset, scale):
-    """Where the SR images that a protocol scores are."""
-    if model in config["sr"]:
-        return RUN / "SR" / model / "given" / dataset / f"x{scale}"
+    """Where the SR images that a protocol scores are: text, because the paths of a large run would take megabytes."""
     definition = PROTOCOLS[protocol]
-    kind = f"{definition.degradation}-{plan.stored(model, definition)}"
-    return RUN / "SR" / model / kind / dataset / f"x{scale}"
+    kind = "given" if model in config["sr"] else f"{definition.degradation}-{plan.stored(model, definition)}"
+    return f"{RUN}/SR/{model}/{kind}/{dataset}/x{scale}"
 
 
 def given_dir(model, dataset, scale):
@@ -314,7 +317,7 @@ def cell_options(wildcards, input, protocols):
     """The same as `srgrid cells` takes them."""
     w = wildcards
     folders = {protocol: sr_dir(w.model, protocol, w.dataset, w.scale) for protocol in protocols}
-    return [f"--cell {protocol}={shlex.quote(placed(folder, input.sr))}" for protocol, folder in folders.items()]
+    return [f"--cell {protocol}={shlex.quote(placed(folder, input))}" for protocol, folder in folders.items()]
 
 
 def score_tables(dataset, scale, method, protocols):

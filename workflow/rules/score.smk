@@ -1,12 +1,13 @@
-# A method's images of one data set at one scale, under all protocols of the config.
+# A method's images of one data set at one scale, under all protocols of the config. There are thousands of these jobs in
+# a large run, and a name for several files costs Snakemake 750 bytes a job: hence none for SR images, tables, records.
 rule score:
     input:
-        sr=lambda w: sr_dirs(w, config["protocols"]),
+        lambda w: sr_dirs(w, config["protocols"]),
         hr=hr_dir("{dataset}"),
         verified=verified("{dataset}"),
     output:
-        scores=score_tables("{dataset}", "{scale}", "{model}", config["protocols"]),
-        records=records(score_tables("{dataset}", "{scale}", "{model}", config["protocols"])),
+        score_tables("{dataset}", "{scale}", "{model}", config["protocols"]),
+        records(score_tables("{dataset}", "{scale}", "{model}", config["protocols"])),
     log:
         RUN / "logs" / "score" / "{dataset}_x{scale}_{model}.log",
     benchmark:
@@ -23,7 +24,7 @@ rule score:
         srgrid=program,
         code=code("scoring"),
         cells=lambda w, input: cell_options(w, input, config["protocols"]),
-        out_dir=lambda w, output: Path(output.scores[0]).parents[1],
+        out_dir=lambda w, output: Path(output[0]).parents[1],
         define=json.dumps(DEFINITIONS),
         metrics=",".join(config["metrics"]),
         versions=[metric.version for metric in METRICS],
@@ -37,12 +38,12 @@ if choice_protocols():
 
     use rule score as score_choices with:
         input:
-            sr=lambda w: sr_dirs(w, choice_protocols()),
+            lambda w: sr_dirs(w, choice_protocols()),
             hr=hr_dir("{dataset}"),
             verified=verified("{dataset}"),
         output:
-            scores=score_tables("{dataset}", "{scale}", "{model}", choice_protocols()),
-            records=records(score_tables("{dataset}", "{scale}", "{model}", choice_protocols())),
+            score_tables("{dataset}", "{scale}", "{model}", choice_protocols()),
+            records(score_tables("{dataset}", "{scale}", "{model}", choice_protocols())),
         log:
             RUN / "logs" / "score" / "choices_{dataset}_x{scale}_{model}.log",
         benchmark:
@@ -51,7 +52,7 @@ if choice_protocols():
             srgrid=program,
             code=code("scoring"),
             cells=lambda w, input: cell_options(w, input, choice_protocols()),
-            out_dir=lambda w, output: Path(output.scores[0]).parents[1],
+            out_dir=lambda w, output: Path(output[0]).parents[1],
             define=json.dumps(DEFINITIONS),
             metrics=",".join(config["metrics"]),
             versions=[metric.version for metric in METRICS],
@@ -59,8 +60,9 @@ if choice_protocols():
 
 rule grid:
     input:
-        scores=score_files(),
-        records=records(score_files()),
+        # Functions, because Snakemake keeps whole lists: thousands of paths in a large run.
+        scores=lambda w: score_files(),
+        records=lambda w: records(score_files()),
     output:
         scores=RUN / "scores.csv",
         grid=report(

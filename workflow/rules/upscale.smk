@@ -1,7 +1,7 @@
 rule upscale:
     input:
+        lambda w: weights_inputs(w.model, w.scale),
         lr=RESOURCES / "LR" / "{degradation}" / "{dataset}" / "x{scale}",
-        weights=lambda w: weights_inputs(w.model, w.scale),
     output:
         directory(RUN / "SR" / "{model}" / "{degradation}-8bit" / "{dataset}" / "x{scale}"),
     log:
@@ -25,7 +25,7 @@ rule upscale:
         reader=lambda w: reader(w.model, w.scale),
         options=lambda w: upscale_options(w.model),
         define=lambda w: own_degradation(w.degradation),
-        model=lambda w, input: model_argument(w.model, w.scale, input.weights),
+        model=lambda w, input: model_argument(w.model, w.scale, input),
         device=lambda w, resources: device(resources),
     shell:
         "{params.srgrid} upscale {input.lr} {output} --model {params.model:q} --scale {wildcards.scale}"
@@ -49,7 +49,7 @@ use rule upscale as upscale_float with:
         reader=lambda w: reader(w.model, w.scale),
         options=lambda w: upscale_options(w.model),
         define=lambda w: own_degradation(w.degradation),
-        model=lambda w, input: model_argument(w.model, w.scale, input.weights),
+        model=lambda w, input: model_argument(w.model, w.scale, input),
         device=lambda w, resources: device(resources),
 
 
