@@ -64,11 +64,12 @@ site:
 
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "srgrid needs Python 3.11 or newer: make PYTHON=...")'
+	@echo "Setting up .venv, once: two to five minutes, and 2 GB of disk; 6 GB with PyTorch for CUDA."
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(if $(TORCH_INDEX),$(BIN)/pip install --quiet --index-url $(TORCH_INDEX) $(TORCH))
-	$(BIN)/pip install --quiet --no-deps -r requirements.lock
+	$(if $(TORCH_INDEX),$(BIN)/pip install --index-url $(TORCH_INDEX) $(TORCH))
+	$(BIN)/pip install --no-deps -r requirements.lock
 	@# PyTorch's CUDA wheel brings packages of its own, pinned by itself; a CPU wheel brings none.
-	$(BIN)/pip install --quiet $(TORCH)
+	$(BIN)/pip install $(TORCH)
 	$(BIN)/pip install --quiet --no-deps --editable .
 	touch $@
 

@@ -49,16 +49,17 @@ class Line:
         if self.live:
             self.bar.stop()
 
-    def due(self) -> bool:
-        """Whether it is time to show something."""
+    def due(self, progress: float) -> bool:
+        """Whether it is time to show something; time left is reckoned from the first call on, after the first step."""
+        if self.reached is None:
+            self.shown, self.reached = time.monotonic(), progress
         return not self.quiet and time.monotonic() - self.shown > (LIVE_EVERY_S if self.live else LOG_EVERY_S)
 
     def show(self, step: int, progress: float, rate: float, loss: float, psnr: float | None) -> None:
         """Show where the training is; `progress` is the share of the budget used up, `rate` in images/s."""
         now = time.monotonic()
-        if self.reached is not None:
-            self.paces.append((progress - self.reached) / (now - self.shown))
-        pace = statistics.median(self.paces) if self.paces else 0.0
+        self.paces.append((progress - (self.reached or 0.0)) / (now - self.shown))
+        pace = statistics.median(self.paces)
         left = f"  {clock((1 - progress) / pace)} left" if pace else ""
         quality = "" if psnr is None else f"  PSNR {psnr:.2f} dB"
         total = f" of {self.steps}" if self.steps else f" ({progress:.0%} of the time)"

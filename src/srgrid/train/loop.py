@@ -176,7 +176,7 @@ class Session:
 
     def show(self, line: Line) -> None:
         """Show where the training is, now and then."""
-        if not line.due():
+        if not line.due(self.used()):
             return
         step, now = self.progress.step, time.monotonic()
         speed = (step - self.shown[0]) * self.recipe.batch / (now - self.shown[1])
