@@ -40,11 +40,13 @@ PROTOCOLS: dict[str, Protocol] = {
     p.name: p
     for p in (
         Protocol("rgb8", "SR is an 8-bit RGB image, compared on its unrounded Y: the RCAN paper's script."),
-        Protocol("luma8", "As rgb8, on Y rounded to 8 bits: the card's bicubic column.", round_luma=True),
+        Protocol(
+            "luma8", "As rgb8, on Y rounded to 8 bits: the bicubic column of super-image's cards.", round_luma=True
+        ),
         Protocol("literature", "As rgb8, grey images tiled to RGB: the model columns of papers.", grey="tile"),
         Protocol(
             "super-image",
-            "Float SR, Pillow LR images, HR resized to LR size x scale, its own Y weights: the card's model column.",
+            "Float SR, Pillow LR images, HR resized to LR size x scale, Y weights of its own: as super-image scores.",
             degradation="pillow-uncropped",
             hr="resize",
             quantise=False,
