@@ -12,7 +12,8 @@ def test_time_left_follows_the_recent_pace(monkeypatch, capsys):
     line = console.Line("train", steps=1000)
     for seconds, step in ((60, 1), (80, 31), (100, 61), (200, 91), (220, 121)):
         now = float(seconds)
-        if line.due(step / 1000):
+        assert line.due(step / 1000) == (step > 1)
+        if step > 1:
             line.show(step, step / 1000, 16.0, 0.03, None if step < 91 else 28.5)
     shown = capsys.readouterr().err.splitlines()
     assert shown[0] == "train: step 31 of 1000  16.0 images/s  loss 0.03000  10:46 left"

@@ -1,3 +1,4 @@
+# Thousands of jobs, too: its weights have no name, as in score.smk.
 rule upscale:
     input:
         lambda w: weights_inputs(w.model, w.scale),
